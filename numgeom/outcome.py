@@ -1,0 +1,106 @@
+"""What one measurement came to, and how exceptions and caveats of plugin code become part of it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from numgeom.calibrate import Calibration
+from numgeom.errors import Incompatible, MeasurementWarning, NumgeomError
+
+
+@dataclass(slots=True)
+class Outcome:
+    """One measured number of a cell, or the reason why there is none.
+
+    Attributes
+    ----------
+    measure : str
+        Which number of the metric; ``"score"`` where it gives a single one.
+    value : float or None
+    draws : int
+    null_value : float or None
+        What was held against the null: the value itself, unless the null scores a projection.
+    null_mean, null_sd, excess, z, p, calibrated : float or None
+    status : {"ok", "skipped", "error"}
+    reason : str
+    warnings : list of str
+        Codes.
+    """
+
+    measure: str = ""
+    value: float | None = None
+    draws: int = 0
+    null_value: float | None = None
+    null_mean: float | None = None
+    null_sd: float | None = None
+    excess: float | None = None
+    z: float | None = None
+    p: float | None = None
+    calibrated: float | None = None
+    status: str = "ok"
+    reason: str = ""
+    warnings: list[str] = field(default_factory=list)
+
+    def hold_against(self, calibration: Calibration, null_value: float, draws: int) -> None:
+        """Enter a calibration; quantities that do not exist (z of a null without spread) stay empty."""
+        self.draws = draws
+        self.null_value = finite(null_value)
+        self.null_mean = finite(calibration.mean)
+        self.null_sd = finite(calibration.sd)
+        self.excess = finite(calibration.excess)
+        self.z = finite(calibration.z)
+        self.p = finite(calibration.p)
+        self.calibrated = finite(calibration.calibrated)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain data for the cache."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Outcome:
+        """Back from the cache."""
+        return cls(**{item.name: data[item.name] for item in fields(cls)})
+
+
+def finite(value: float) -> float | None:
+    """The value as a Python float, or None if it is not finite."""
+    return float(value) if np.isfinite(value) else None
+
+
+def failure(error: BaseException, plugin: str = "") -> Outcome:
+    """The row of a measurement that raised: ``skipped`` where it does not apply, ``error`` otherwise."""
+    if isinstance(error, Incompatible):
+        return Outcome(status="skipped", reason=one_line(str(error)))
+    if isinstance(error, NumgeomError):
+        return Outcome(status="error", reason=one_line(str(error)))
+    owner = f" (in plugin {plugin!r})" if plugin else ""
+    return Outcome(status="error", reason=one_line(f"{type(error).__name__}: {error}{owner}"))
+
+
+def one_line(text: str) -> str:
+    """Text with its white space folded."""
+    return " ".join(text.split())
+
+
+@contextmanager
+def caveats(codes: list[str]) -> Iterator[None]:
+    """Collect the codes of measurement warnings into ``codes``; other warnings are passed on."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            yield
+        finally:
+            held = list(caught)
+    for item in held:
+        message = item.message
+        if isinstance(message, MeasurementWarning):
+            if message.code not in codes:
+                codes.append(message.code)
+        else:
+            warnings.warn_explicit(message, item.category, item.filename, item.lineno)

@@ -1,0 +1,263 @@
+"""Score pairs of representations with one metric, beside one null."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from numgeom.calibrate import Calibration, calibrate, passes
+from numgeom.catalog import Choice
+from numgeom.errors import Incompatible, NumgeomError
+from numgeom.outcome import Outcome, caveats, failure
+from numgeom.representation import Representation
+from numgeom.seeds import generator
+from numgeom.specs import (
+    ConvergenceMetric,
+    ConvergenceSpec,
+    NullSpec,
+    NullView,
+    draw_permutations,
+    make_metric,
+    null_views,
+)
+
+F64 = npt.NDArray[np.float64]
+Pair = tuple[int, int]
+
+
+def score_pairs(
+    metric: Choice[ConvergenceSpec],
+    null: Choice[NullSpec] | None,
+    reps: Sequence[Representation],
+    pairs: Sequence[Pair],
+    *,
+    draws: int,
+    seed: int,
+) -> list[Outcome]:
+    """Score ``pairs`` of ``reps``, which all hold the same numbers.
+
+    Parameters
+    ----------
+    metric : Choice of ConvergenceSpec
+    null : Choice of NullSpec or None
+    reps : sequence of Representation
+    pairs : sequence of (int, int)
+        Indices into ``reps``.
+    draws, seed : int
+        Draw ``k`` is the same for every pair, and whichever other pairs are scored with it.
+
+    Returns
+    -------
+    list of Outcome
+        One a pair; failures included, nothing is raised.
+    """
+    scorer = _Scorer(metric, reps)
+    outcomes = {pair: scorer.outcome(pair) for pair in pairs}
+    sound = [pair for pair in pairs if outcomes[pair].status == "ok"]
+    if null is not None and sound:
+        _hold_against(scorer, null, {pair: outcomes[pair] for pair in sound}, draws, seed)
+    return [outcomes[pair] for pair in pairs]
+
+
+class _Scorer:
+    """The metric with every representation prepared at most once."""
+
+    def __init__(self, choice: Choice[ConvergenceSpec], reps: Sequence[Representation]) -> None:
+        self.choice = choice
+        self.spec = choice.spec
+        self.reps = reps
+        self.codes: dict[int, list[str]] = {}
+        self._states: dict[int, Any] = {}
+        self._failed: dict[int, Exception] = {}
+        self._metric: ConvergenceMetric | None = None
+
+    @property
+    def metric(self) -> ConvergenceMetric:
+        if self._metric is None:
+            self._metric = make_metric(self.spec, self.choice.params)
+        return self._metric
+
+    def state(self, index: int) -> Any:
+        if index in self._failed:
+            raise self._failed[index]
+        if index not in self._states:
+            codes = self.codes.setdefault(index, [])
+            try:
+                with caveats(codes):
+                    self._states[index] = self.metric.prepare(self.reps[index])
+            except Exception as error:
+                self._failed[index] = error
+                raise
+        return self._states[index]
+
+    def outcome(self, pair: Pair) -> Outcome:
+        """The score of one pair, without a null."""
+        a, b = (self.reps[i] for i in pair)
+        codes: list[str] = []
+        try:
+            if a.n < self.spec.min_numbers:
+                raise Incompatible(
+                    f"only {a.n} shared numbers; {self.choice.label} needs at least {self.spec.min_numbers}."
+                )
+            if self.spec.equal_dims and a.d != b.d:
+                raise Incompatible(f"{self.choice.label} needs equal widths; they are {a.d} and {b.d}.")
+            states = (self.state(pair[0]), self.state(pair[1]))
+            with caveats(codes):
+                value = float(self.metric.score(*states))
+            if not np.isfinite(value):
+                raise NumgeomError(f"{self.choice.label} gave {value}.")
+        except Exception as error:
+            return failure(error, self.choice.plugin)
+        codes += [code for i in pair for code in self.codes.get(i, [])]
+        if a.workspace.duplicate_rows or b.workspace.duplicate_rows:
+            codes.append("W-DUP")
+        if self.spec.saturates and a.n - 1 <= max(a.d, b.d):
+            codes.append("W-N-LT-D")
+        return Outcome(measure="score", value=value, warnings=codes)
+
+    def calibrated(self, observed: float, values: F64) -> Calibration:
+        return calibrate(observed, values, direction=self.spec.direction, best=self.spec.best)
+
+
+def _hold_against(
+    scorer: _Scorer, null: Choice[NullSpec], outcomes: Mapping[Pair, Outcome], draws: int, seed: int
+) -> None:
+    """Enter the calibration of every pair, or the reason why the null does not apply."""
+    try:
+        found = (_permute if null.spec.permutes_rows else _replace_sides)(scorer, null, outcomes, draws, seed)
+    except Exception as error:
+        found = {pair: failure(error, null.plugin) for pair in outcomes}
+    for pair, outcome in outcomes.items():
+        held = found[pair]
+        if isinstance(held, Outcome):
+            # The score stands in the rows of the other nulls; this row says why its null is missing.
+            outcome.value, outcome.status, outcome.reason = None, held.status, f"null {null.label}: {held.reason}"
+            continue
+        calibration, null_value = held
+        outcome.hold_against(calibration, null_value, draws)
+        if null.spec.warning and not passes(calibration.p, calibration.excess):
+            outcome.warnings.append(null.spec.warning)
+
+
+Found = dict[Pair, "tuple[Calibration, float] | Outcome"]
+
+
+def _permute(scorer: _Scorer, null: Choice[NullSpec], outcomes: Mapping[Pair, Outcome], draws: int, seed: int) -> Found:
+    """Row permutations of the second side; one order a draw, shared by all pairs."""
+    numbers = scorer.reps[next(iter(outcomes))[0]].numbers
+    orders = draw_permutations(null.spec, null.params, numbers, draws, generator(seed, null.label, numbers))
+    fast = getattr(scorer.metric, "permuted", None)
+    values: dict[Pair, F64] = {}
+    if fast is not None:
+        for a, b in outcomes:
+            values[a, b] = np.asarray(fast(scorer.state(a), scorer.state(b), orders), dtype=np.float64)
+    else:
+        values = {pair: np.empty(draws) for pair in outcomes}
+        for k, order in enumerate(orders):
+            shuffled = {
+                b: _prepared(scorer, scorer.reps[b].with_matrix(scorer.reps[b].matrix[order]))
+                for b in sorted({pair[1] for pair in outcomes})
+            }
+            for a, b in outcomes:
+                values[a, b][k] = scorer.metric.score(scorer.state(a), shuffled[b])
+    found: Found = {}
+    for pair, outcome in outcomes.items():
+        assert outcome.value is not None
+        found[pair] = (scorer.calibrated(outcome.value, values[pair]), outcome.value)
+    return found
+
+
+def _replace_sides(
+    scorer: _Scorer, null: Choice[NullSpec], outcomes: Mapping[Pair, Outcome], draws: int, seed: int
+) -> Found:
+    """Surrogates of each side in turn, under each view; the largest p is reported, then the smallest z.
+
+    A surrogate depends on one model only: the draws are the outer loop, and each is scored against all
+    other models of the group.
+    """
+    views: dict[int, Sequence[NullView] | Exception] = {}
+    for index in sorted({i for pair in outcomes for i in pair}):
+        rep = scorer.reps[index]
+        try:
+            views[index] = null_views(null.spec, null.params, narrow(rep, scorer.spec))
+        except Exception as error:
+            views[index] = error
+    found: Found = {}
+    best: dict[Pair, list[tuple[Calibration, float]]] = {}
+    for pair in outcomes:
+        for i in pair:
+            problem = views[i]
+            if isinstance(problem, Exception):
+                found[pair] = failure(problem, null.plugin)
+    usable = [pair for pair in outcomes if pair not in found]
+    count = max((len(v) for v in views.values() if not isinstance(v, Exception)), default=0)
+    for position in range(count):
+        at = {i: v[position] for i, v in views.items() if not isinstance(v, Exception)}
+        for pair, held in _one_view(scorer, null, at, usable, draws, seed).items():
+            best.setdefault(pair, []).extend(held)
+    for pair in usable:
+        found[pair] = max(best[pair], key=lambda held: (held[0].p, -(held[0].z if np.isfinite(held[0].z) else 0.0)))
+    return found
+
+
+def _one_view(
+    scorer: _Scorer,
+    null: Choice[NullSpec],
+    views: Mapping[int, NullView],
+    pairs: Sequence[Pair],
+    draws: int,
+    seed: int,
+) -> dict[Pair, list[tuple[Calibration, float]]]:
+    """Calibrations of each pair with its first and with its second side replaced."""
+    metric = scorer.metric
+    states = {i: _prepared(scorer, view.observed) for i, view in views.items()}
+    observed = {(a, b): float(metric.score(states[a], states[b])) for a, b in pairs}
+    values = {pair: np.empty((2, draws)) for pair in pairs}
+    for i, view in views.items():
+        for k in range(draws):
+            # Seeding by draw alone makes a pair's null the same whichever other models are in the study.
+            drawn = _prepared(scorer, view.draw(generator(seed, null.label + view.name, view.observed.numbers, k)))
+            for a, b in pairs:
+                if i == a:
+                    values[a, b][0, k] = metric.score(drawn, states[b])
+                if i == b:
+                    values[a, b][1, k] = metric.score(states[a], drawn)
+    return {
+        pair: [(scorer.calibrated(observed[pair], side), observed[pair]) for side in values[pair]] for pair in pairs
+    }
+
+
+def refuse_residual_permutation(chain: Sequence[str], null: Choice[NullSpec]) -> None:
+    """Refuse to hold a residual score against a row permutation.
+
+    Raises
+    ------
+    Incompatible
+        Projecting both sides on one subspace is itself shared structure (debiased CKA .37 between
+        independent white clouds at 25 columns, N = 300), which a row permutation destroys.
+    """
+    if null.spec.permutes_rows and any(step.startswith("residual:") for step in chain):
+        raise Incompatible(
+            f"null {null.label}: a residual score is never held against a row permutation, because the shared "
+            "projector is itself shared structure; choose an order-aware null, or no residual step."
+        )
+
+
+def narrow(rep: Representation, spec: ConvergenceSpec) -> Representation:
+    """An (n, n) representation with the same inner products, where the metric sees nothing else.
+
+    ``X' = QR`` gives ``X X' = R' R``, so the rows of ``R'`` have exactly the Gram matrix of ``X``.
+    """
+    if rep.d <= rep.n or "orthogonal" not in spec.invariant_to:
+        return rep
+    factor = np.linalg.qr(rep.matrix.astype(np.float64).T).R
+    return rep.with_matrix(factor.T)
+
+
+def _prepared(scorer: _Scorer, rep: Representation) -> Any:
+    """The state of a surrogate; its caveats are those of the rows themselves and are not repeated."""
+    with caveats([]):
+        return scorer.metric.prepare(rep)

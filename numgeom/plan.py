@@ -1,0 +1,261 @@
+"""From a suite to cells: which measurements an experiment consists of. Pure data, nothing is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations, permutations
+from typing import Any
+
+from numgeom.catalog import Catalog, Choice
+from numgeom.errors import NumgeomError, RegistryError, UnknownName
+from numgeom.numbers import NumberSet
+from numgeom.registry import Registry, SuiteEntry
+from numgeom.specs import (
+    ConvergenceSpec,
+    GeometrySpec,
+    ModelSpec,
+    NullSpec,
+    ProbeSpec,
+    ReducerSpec,
+    RendererSpec,
+    Spec,
+)
+
+RAW = "none"
+TOKENIZER = "tokenizer"
+
+
+@dataclass(frozen=True, slots=True)
+class RepresentationId:
+    """What identifies a representation: (model, revision, source, numbers).
+
+    Attributes
+    ----------
+    model : ModelSpec
+    source : str
+        What is read of the model: ``input``, ``output``, ``rows``, ... or ``tokenizer`` for probes.
+    numbers : NumberSet
+        As asked for; the model may have fewer.
+    """
+
+    model: ModelSpec
+    source: str
+    numbers: NumberSet
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Name, source and number set: unique within a study."""
+        return (self.model.name, self.source, self.numbers.spec)
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One planned measurement: the unit of caching, of failure and of distribution.
+
+    Attributes
+    ----------
+    kind : str
+        ``probe``, ``geometry``, ``reduction`` or ``convergence``.
+    metric : Choice
+    a, b : RepresentationId
+        ``b`` is None unless the cell compares.
+    reducer : Choice or None
+        The reduction that is judged, or the space in which two models are compared.
+    null : Choice or None
+    """
+
+    kind: str
+    metric: Choice[Any]
+    a: RepresentationId
+    b: RepresentationId | None = None
+    reducer: Choice[ReducerSpec] | None = None
+    null: Choice[NullSpec] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A suite with every name resolved.
+
+    Attributes
+    ----------
+    name : str
+    models : tuple of ModelSpec
+    numbers : tuple of NumberSet
+    sources : tuple of str
+    probes, reducers, geometry, convergence, nulls, render : tuple of Choice
+    spaces : tuple of Choice or None
+        Where convergence is measured; None stands for the rows themselves.
+    preprocess : tuple of str
+    draws, seed : int
+    """
+
+    name: str
+    models: tuple[ModelSpec, ...]
+    numbers: tuple[NumberSet, ...]
+    sources: tuple[str, ...]
+    probes: tuple[Choice[ProbeSpec], ...]
+    reducers: tuple[Choice[ReducerSpec], ...]
+    geometry: tuple[Choice[GeometrySpec], ...]
+    fidelity: tuple[Choice[GeometrySpec], ...]
+    convergence: tuple[Choice[ConvergenceSpec], ...]
+    spaces: tuple[Choice[ReducerSpec] | None, ...]
+    nulls: tuple[Choice[NullSpec], ...]
+    render: tuple[Choice[RendererSpec], ...]
+    preprocess: tuple[str, ...]
+    draws: int
+    seed: int
+
+
+def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) -> Experiment:
+    """Look up every name of a suite.
+
+    Raises
+    ------
+    UnknownName, RegistryError, NumberSetError
+        On the first name that nothing provides, or two models of one name.
+    """
+    models = tuple(registry.model(text, catalog) for text in suite.models)
+    seen: dict[str, ModelSpec] = {}
+    for model in models:
+        if model.name in seen:
+            other = seen[model.name]
+            raise RegistryError(
+                f"two models are called {model.name!r} ({other.source}:{other.id} and {model.source}:{model.id}); "
+                "name them with NAME=SPEC."
+            )
+        seen[model.name] = model
+    if not models:
+        raise RegistryError("no model is named; give at least one, see numgeom list models.")
+    if suite.convergence and len(models) * len(suite.sources) < 2:
+        raise RegistryError("a comparison needs at least two models; name another, see numgeom list models.")
+    reducers = [catalog.reducers.choose(text) for text in suite.reducers if text != RAW]
+    judged = [c for c in map(catalog.geometry.choose, catalog.geometry.names) if c.spec.of_reduction]
+    geometry = [catalog.geometry.choose(text) for text in suite.geometry]
+    for choice in geometry:
+        if choice.spec.of_reduction:
+            raise RegistryError(f"geometry metric {choice.spec.name!r} judges reductions; name a reducer instead.")
+    nulls = [catalog.nulls.choose(text) for text in suite.nulls if text != RAW]
+    return Experiment(
+        name=name,
+        models=models,
+        numbers=tuple(_numbers(text, catalog) for text in suite.numbers),
+        sources=tuple(suite.sources),
+        probes=tuple(catalog.probes.choose(text) for text in suite.probes),
+        reducers=tuple(reducers),
+        geometry=tuple(geometry),
+        fidelity=tuple(judged),
+        convergence=tuple(catalog.convergence.choose(text) for text in suite.convergence),
+        spaces=tuple(None if text == RAW else catalog.reducers.choose(text) for text in suite.spaces),
+        nulls=tuple(nulls if suite.nulls else catalog.nulls.defaults()),
+        render=tuple(catalog.renderers.choose(text) for text in suite.render),
+        preprocess=tuple(suite.preprocess),
+        draws=suite.draws,
+        seed=suite.seed,
+    )
+
+
+def plan(experiment: Experiment, catalog: Catalog) -> list[Cell]:
+    """Every cell of an experiment, in a fixed order.
+
+    Symmetric convergence metrics score each pair once, with the smaller name first.
+    """
+    cells: list[Cell] = []
+    for numbers in experiment.numbers:
+        for model in experiment.models:
+            tokens = RepresentationId(model, TOKENIZER, numbers)
+            cells.extend(Cell("probe", probe, tokens) for probe in experiment.probes)
+        ids = representation_ids(experiment, numbers, catalog)
+        for one in ids:
+            for metric in experiment.geometry:
+                cells.extend(Cell("geometry", metric, one, null=null) for null in own_nulls(metric.spec, catalog))
+            for reducer in experiment.reducers:
+                for metric in experiment.fidelity:
+                    cells.extend(
+                        Cell("reduction", metric, one, reducer=reducer, null=null)
+                        for null in own_nulls(reducer.spec, catalog)
+                    )
+        for compared in experiment.convergence:
+            for space in experiment.spaces:
+                for a, b in _pairs(ids, compared.spec.symmetric):
+                    cells.extend(
+                        Cell("convergence", compared, a, b, space, null) for null in experiment.nulls or (None,)
+                    )
+    return cells
+
+
+def representation_ids(experiment: Experiment, numbers: NumberSet, catalog: Catalog) -> list[RepresentationId]:
+    """The representations that an experiment compares on one number set, sorted by name and source."""
+    needed = experiment.geometry or experiment.reducers or experiment.convergence
+    if not needed:
+        return []
+    ids = [
+        RepresentationId(model, _reading(model, source, catalog), numbers)
+        for model in experiment.models
+        for source in experiment.sources
+    ]
+    return sorted({one.key: one for one in ids}.values(), key=lambda one: one.key)
+
+
+def own_nulls(spec: GeometrySpec | ReducerSpec, catalog: Catalog) -> Sequence[Choice[NullSpec] | None]:
+    """The controls that a card names for itself; a single None where it names none."""
+    return [catalog.nulls.choose(name) for name in spec.nulls] or [None]
+
+
+def describe(experiment: Experiment) -> dict[str, Any]:
+    """The experiment as plain data, for the manifest."""
+
+    def labels(choices: Sequence[Choice[Any] | None]) -> list[str]:
+        return [choice.label if choice else RAW for choice in choices]
+
+    return {
+        "name": experiment.name,
+        "models": [f"{model.name}={model.source}:{model.id}" for model in experiment.models],
+        "numbers": [numbers.spec for numbers in experiment.numbers],
+        "sources": list(experiment.sources),
+        "probes": labels(experiment.probes),
+        "reducers": labels(experiment.reducers),
+        "geometry": labels(experiment.geometry),
+        "convergence": labels(experiment.convergence),
+        "spaces": labels(experiment.spaces),
+        "nulls": labels(experiment.nulls),
+        "preprocess": list(experiment.preprocess),
+        "draws": experiment.draws,
+        "seed": experiment.seed,
+    }
+
+
+def _reading(model: ModelSpec, source: str, catalog: Catalog) -> str:
+    """The full name of a reading; one that the model cannot give keeps its name and fails when it is loaded."""
+    try:
+        return catalog.reader(model.source, source)[1]
+    except NumgeomError:
+        return source
+
+
+def _numbers(text: str, catalog: Catalog) -> NumberSet:
+    """A number set by its own text, or by a name that a plugin provides."""
+    name, at, form = text.partition("@")
+    if name in catalog.number_sets:
+        return NumberSet.parse(catalog.number_sets.get(name).load() + at + form)
+    if name and name[0].isalpha():
+        raise UnknownName("number set", name, catalog.number_sets.names, "Or write one: 0..999, 0..100:10, 1,2,5..9")
+    return NumberSet.parse(text)
+
+
+def _pairs(ids: Sequence[RepresentationId], symmetric: bool) -> Iterator[tuple[RepresentationId, RepresentationId]]:
+    yield from combinations(ids, 2) if symmetric else permutations(ids, 2)
+
+
+def spec_identity(choice: Choice[Any] | None) -> dict[str, Any] | None:
+    """What a cache key must hold of a chosen card."""
+    if choice is None:
+        return None
+    spec: Spec = choice.spec
+    return {
+        "name": spec.name,
+        "version": spec.version,
+        "params": dict(choice.params),
+        "plugin": choice.plugin,
+        "plugin_version": choice.plugin_version,
+    }

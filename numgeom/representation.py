@@ -1,0 +1,147 @@
+"""One model's numbers as points: the matrix, its row labels, and where it came from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from numgeom.errors import SourceError
+from numgeom.workspace import Workspace
+
+FloatArray = npt.NDArray[np.floating[Any]]
+IntArray = npt.NDArray[np.int64]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Representation:
+    """Row ``i`` of ``matrix`` is the vector of ``numbers[i]``.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, d)
+        Finite floats in the stored precision (bfloat16 is widened to float32 without loss).
+    numbers : ndarray of int, shape (n,)
+        Strictly increasing values.
+    token_ids : ndarray of int, shape (n,), optional
+        Vocabulary ids of the rows.
+    provenance : mapping
+        Where the rows came from: tensor name, dtype, revision, notes.
+    random_rows : ndarray, shape (m, d), optional
+        Rows of random vocabulary entries that are not numbers: the model's own control.
+    origin : Representation, optional
+        What a reduction was computed from (``None`` for rows read from a model).
+
+    Raises
+    ------
+    SourceError
+        If shapes disagree, rows hold NaN or infinity, or numbers are not strictly increasing.
+
+    Examples
+    --------
+    >>> rep = Representation(np.eye(4), np.arange(4))
+    >>> rep.n, rep.d
+    (4, 4)
+    """
+
+    matrix: FloatArray
+    numbers: IntArray
+    token_ids: IntArray | None = None
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    random_rows: FloatArray | None = None
+    origin: Representation | None = None
+    workspace: Workspace = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, dtype=_float_dtype(self.matrix), order="C", copy=True)
+        numbers = np.asarray(self.numbers, dtype=np.int64)
+        if matrix.ndim != 2:
+            raise SourceError(f"a representation needs an (n, d) matrix; got shape {matrix.shape}.")
+        if numbers.shape != (matrix.shape[0],):
+            raise SourceError(
+                f"{matrix.shape[0]} rows but {numbers.size} numbers; give exactly one number for each row."
+            )
+        if np.any(np.diff(numbers) <= 0):
+            raise SourceError("numbers must be strictly increasing: sort the rows by number and drop repeats.")
+        bad = ~np.isfinite(matrix).all(axis=1)
+        if bad.any():
+            first = ", ".join(str(v) for v in numbers[bad][:5])
+            raise SourceError(
+                f"{int(bad.sum())} of {numbers.size} rows hold NaN or infinity (numbers {first}"
+                f"{', ...' if bad.sum() > 5 else ''}); mend the file, or leave those numbers out with --numbers."
+            )
+        matrix.setflags(write=False)
+        object.__setattr__(self, "matrix", matrix)
+        object.__setattr__(self, "numbers", numbers)
+        object.__setattr__(self, "workspace", Workspace(matrix))
+
+    @property
+    def n(self) -> int:
+        """How many numbers."""
+        return int(self.matrix.shape[0])
+
+    @property
+    def d(self) -> int:
+        """Width of the vectors."""
+        return int(self.matrix.shape[1])
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Whether the numbers are a run of consecutive integers."""
+        return self.n == 0 or int(self.numbers[-1] - self.numbers[0]) == self.n - 1
+
+    @property
+    def digest(self) -> str:
+        """Content digest of numbers and matrix, 32 hexadecimal digits; the identity used in cache keys."""
+
+        def compute() -> str:
+            state = hashlib.blake2b(digest_size=16)
+            for array in (self.numbers, self.matrix, self.random_rows):
+                if array is not None:
+                    state.update(f"{array.dtype.str}{array.shape}".encode())
+                    state.update(np.ascontiguousarray(array).data)
+            if self.origin is not None:
+                state.update(self.origin.digest.encode())
+            return state.hexdigest()
+
+        return self.memo("digest", compute)
+
+    def memo(self, key: str, compute: Callable[[], T]) -> T:
+        """A derived quantity, computed at most once for this representation.
+
+        Parameters
+        ----------
+        key : str
+            Name of the quantity; prefix it with your plugin's name.
+        compute : callable
+            Called without arguments the first time.
+        """
+        return self.workspace.memo(key, compute)
+
+    def with_matrix(self, matrix: FloatArray, **provenance: Any) -> Representation:
+        """The same numbers with other rows: what nulls and preprocessing return."""
+        return replace(self, matrix=matrix, provenance={**self.provenance, **provenance})
+
+    def take(self, rows: npt.NDArray[Any]) -> Representation:
+        """The sub-representation of some rows (indices, increasing, or a mask), numbers included."""
+        ids = None if self.token_ids is None else self.token_ids[rows]
+        origin = None if self.origin is None else self.origin.take(rows)
+        return replace(self, matrix=self.matrix[rows], numbers=self.numbers[rows], token_ids=ids, origin=origin)
+
+    def restrict(self, numbers: npt.NDArray[Any]) -> Representation:
+        """The rows whose number is in ``numbers``; ``self`` when that is all of them."""
+        mask = np.isin(self.numbers, numbers)
+        return self if bool(mask.all()) else self.take(mask)
+
+
+def _float_dtype(matrix: npt.ArrayLike) -> npt.DTypeLike:
+    """float32 and float64 stay; float16 and integers widen."""
+    dtype = np.asarray(matrix).dtype
+    if dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        return dtype
+    return np.dtype(np.float32) if dtype == np.dtype(np.float16) else np.dtype(np.float64)

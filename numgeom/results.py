@@ -1,0 +1,243 @@
+"""The long table, its manifest, and the study that holds both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from numgeom.calibrate import false_discovery_rate
+from numgeom.errors import NumgeomError
+from numgeom.rendering import write_report
+from numgeom.tables import Table, all_tables, square_table
+
+KINDS = ("probe", "geometry", "reduction", "convergence")
+
+TEXT = [
+    "kind",
+    "metric",
+    "measure",
+    "direction",
+    "model_a",
+    "revision_a",
+    "source_a",
+    "model_b",
+    "revision_b",
+    "source_b",
+    "numbers",
+    "reducer",
+    "reducer_params",
+    "preprocess",
+    "null",
+    "status",
+    "reason",
+    "warnings",
+    "plugin",
+    "plugin_version",
+    "cell",
+]
+INTEGER = ["version", "dim_a", "dim_b", "n", "seed", "draws"]
+COLUMNS = [
+    "kind",
+    "metric",
+    "measure",
+    "version",
+    "direction",
+    "model_a",
+    "revision_a",
+    "source_a",
+    "dim_a",
+    "model_b",
+    "revision_b",
+    "source_b",
+    "dim_b",
+    "numbers",
+    "n",
+    "reducer",
+    "reducer_params",
+    "preprocess",
+    "seed",
+    "value",
+    "null",
+    "draws",
+    "null_value",
+    "null_mean",
+    "null_sd",
+    "excess",
+    "z",
+    "p",
+    "q",
+    "calibrated",
+    "lo",
+    "hi",
+    "status",
+    "reason",
+    "warnings",
+    "plugin",
+    "plugin_version",
+    "cell",
+]
+ORDER = [
+    "kind",
+    "numbers",
+    "metric",
+    "reducer",
+    "model_a",
+    "source_a",
+    "model_b",
+    "source_b",
+    "position",
+    "null_position",
+]
+
+
+def long_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
+    """Rows as the long table: all columns, fixed types, fixed order, q-values entered.
+
+    Parameters
+    ----------
+    rows : iterable of mapping
+        Keys of ``COLUMNS`` (missing ones are empty) and ``position``, the place of a measure within its cell.
+
+    Returns
+    -------
+    DataFrame
+        ``q`` is the Benjamini-Hochberg adjusted p over all rows of one metric, measure, null, space and number set.
+    """
+    frame = pd.DataFrame(list(rows))
+    for column in (*COLUMNS, "position", "null_position"):
+        if column not in frame:
+            frame[column] = None
+    order = {kind: place for place, kind in enumerate(KINDS)}
+    for column in TEXT:
+        frame[column] = frame[column].fillna("").astype("str")
+    frame["position"] = frame["position"].fillna(0)
+    frame["null_position"] = frame["null_position"].fillna(0)
+    frame = frame.sort_values(ORDER, key=lambda c: c.map(order) if c.name == "kind" else c, kind="stable")
+    frame = frame.reset_index(drop=True)
+    for column in INTEGER:
+        frame[column] = frame[column].astype("Int64")
+    for column in COLUMNS:
+        if column not in TEXT and column not in INTEGER:
+            frame[column] = frame[column].astype("float64")
+    family = ["kind", "metric", "measure", "null", "reducer", "preprocess", "numbers_asked"]
+    frame["numbers_asked"] = frame["numbers"].str.partition("/")[0]
+    tested = frame[frame["p"].notna()]
+    for _, group in tested.groupby(family, sort=False):
+        frame.loc[group.index, "q"] = false_discovery_rate(group["p"].to_numpy())
+    return frame[list(COLUMNS)]
+
+
+@dataclass(eq=False)
+class Study:
+    """The result of a run.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The long table: one row is one measured number.
+    manifest : dict
+        Versions, registry digest, experiment, plugins and their failures, provenance, timings.
+    coordinates : DataFrame
+        Every 2-D reduction and its controls: model, source, numbers, reducer, panel, number, x, y.
+    probes : dict
+        Everything that probes found, lists included: ``{model: {numbers: {probe: {...}}}}``.
+
+    Examples
+    --------
+    >>> import numgeom
+    >>> study = numgeom.compare(["synthetic:line", "synthetic:walk"], metrics=["cka_linear"], draws=19)
+    >>> study.table("cka_linear").shape
+    (2, 2)
+    """
+
+    frame: pd.DataFrame
+    manifest: dict[str, Any] = field(default_factory=dict)
+    coordinates: pd.DataFrame = field(default_factory=pd.DataFrame)
+    probes: dict[str, Any] = field(default_factory=dict)
+
+    def table(self, metric: str, *, column: str = "value", null: str | None = None) -> pd.DataFrame:
+        """A models x models (convergence) or models x measures (other kinds) view of one metric.
+
+        Parameters
+        ----------
+        metric : str
+        column : str
+            Which column of the long table fills the cells.
+        null : str, optional
+            The null whose rows are meant; needed for columns that differ between nulls.
+
+        Raises
+        ------
+        NumgeomError
+            If the metric is not in the study, or if several rows would fall into one cell.
+        """
+        return square_table(self.frame, metric, column=column, null=null)
+
+    def tables(self) -> list[Table]:
+        """Every table that people read of this study, ready for a renderer."""
+        return all_tables(self.frame, self.coordinates, self.manifest)
+
+    @property
+    def failures(self) -> pd.DataFrame:
+        """The rows with status ``error``."""
+        return self.frame[self.frame["status"] == "error"]
+
+    def report(self, path: Path | str) -> Path:
+        """Write all tables as one self-contained HTML page.
+
+        Parameters
+        ----------
+        path : Path or str
+            The ``.html`` file.
+        """
+        return write_report(self.tables(), Path(path), self.manifest)
+
+    def save(self, folder: Path | str) -> Path:
+        """Write ``results.parquet`` and ``.csv``, ``coordinates.parquet``, ``probes.json`` and ``manifest.json``."""
+        target = Path(folder)
+        try:
+            target.mkdir(parents=True, exist_ok=True)
+            self.frame.to_parquet(target / "results.parquet", index=False)
+            self.frame.to_csv(target / "results.csv", index=False)
+            if len(self.coordinates):
+                self.coordinates.to_parquet(target / "coordinates.parquet", index=False)
+            if self.probes:
+                _write_json(target / "probes.json", self.probes)
+            _write_json(target / "manifest.json", self.manifest)
+        except OSError as error:
+            raise NumgeomError(
+                f"cannot write to {str(target)!r}: {error.strerror}; give --out another folder."
+            ) from None
+        return target
+
+    @classmethod
+    def load(cls, folder: Path | str) -> Study:
+        """Read back what :meth:`save` wrote."""
+        source = Path(folder)
+        if not (source / "results.parquet").is_file():
+            raise NumgeomError(f"{str(source)!r} holds no results.parquet; give the --out folder of a run.")
+        coordinates = source / "coordinates.parquet"
+        probes = source / "probes.json"
+        return cls(
+            pd.read_parquet(source / "results.parquet"),
+            json.loads((source / "manifest.json").read_text()),
+            pd.read_parquet(coordinates) if coordinates.is_file() else pd.DataFrame(),
+            json.loads(probes.read_text()) if probes.is_file() else {},
+        )
+
+
+def _write_json(path: Path, value: Any) -> None:
+    path.write_text(json.dumps(value, indent=2, default=_plain) + "\n")
+
+
+def _plain(value: Any) -> Any:
+    """Numpy scalars and arrays as plain data."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    return str(value)

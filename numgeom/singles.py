@@ -1,0 +1,221 @@
+"""Measure one representation at a time: geometry metrics, reductions and probes, beside their controls."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from numgeom.calibrate import calibrate
+from numgeom.catalog import Choice
+from numgeom.errors import Incompatible, NumgeomError
+from numgeom.numbers import NumberSet
+from numgeom.outcome import Outcome, caveats, failure
+from numgeom.representation import Representation
+from numgeom.seeds import generator
+from numgeom.specs import GeometrySpec, NullSpec, NullView, ProbeSpec, ReducerSpec, null_views
+from numgeom.tokenizer import Tokenizer
+
+OBSERVED = "numbers"
+
+
+def measure(
+    metric: Choice[GeometrySpec], null: Choice[NullSpec] | None, rep: Representation, *, draws: int, seed: int
+) -> list[Outcome]:
+    """One geometry metric of one representation, beside one null.
+
+    Returns
+    -------
+    list of Outcome
+        One a measure, or a single failure.
+    """
+    codes: list[str] = []
+    try:
+        with caveats(codes):
+            observed = _values(metric, rep)
+    except Exception as error:
+        return [failure(error, metric.plugin)]
+    codes += _duplicates(rep)
+    outcomes = [Outcome(measure=name, value=value, warnings=list(codes)) for name, value in observed.items()]
+    if null is None:
+        return outcomes
+    try:
+        view = single_view(null, rep)
+        with caveats([]):
+            drawn = [_values(metric, view.draw(generator(seed, null.label, rep.numbers, k))) for k in range(draws)]
+    except Exception as error:
+        return [_without_null(outcome.measure, null, error) for outcome in outcomes]
+    _hold_against(outcomes, drawn)
+    return outcomes
+
+
+@dataclass(slots=True)
+class Reduction:
+    """A reduction with the scores of its controls.
+
+    Attributes
+    ----------
+    outcomes : dict
+        ``(metric label, null label)`` to the outcomes of that cell.
+    coordinates : dict
+        Panel name to ``{"x": [...], "y": [...], "labelled": bool}``: the reduction itself and the
+        first draw of every control.
+    """
+
+    outcomes: dict[tuple[str, str], list[Outcome]]
+    coordinates: dict[str, dict[str, Any]]
+
+
+def reduce_and_judge(
+    reducer: Choice[ReducerSpec],
+    metrics: Sequence[Choice[GeometrySpec]],
+    nulls: Sequence[Choice[NullSpec] | None],
+    rep: Representation,
+    *,
+    draws: int,
+    seed: int,
+) -> Reduction:
+    """Reduce a representation and its controls with the same parameters and seed, and judge them all alike."""
+    result = Reduction({}, {})
+    codes: list[str] = []
+    try:
+        with caveats(codes):
+            reduced = reduce(reducer, rep, seed)
+    except Exception as error:
+        problem = failure(error, reducer.plugin)
+        for metric in metrics:
+            for null in nulls:
+                result.outcomes[metric.label, _label(null)] = [problem]
+        return result
+    result.coordinates[OBSERVED] = _coordinates(reduced, labelled=True)
+    codes += _duplicates(rep)
+    for null in nulls:
+        drawn: list[Representation] = []
+        problem_of_null: Exception | None = None
+        if null is not None:
+            try:
+                view = single_view(null, rep)
+                with caveats([]):
+                    for k in range(draws):
+                        surrogate = view.draw(generator(seed, null.label, rep.numbers, k))
+                        drawn.append(reduce(reducer, surrogate, seed))
+            except Exception as error:
+                problem_of_null = error
+            else:
+                # Rows that were only reordered keep their colours: what is left of a gradient is the plot.
+                result.coordinates[null.label] = _coordinates(drawn[0], labelled=null.spec.permutes_rows)
+        for metric in metrics:
+            cell = (metric.label, _label(null))
+            own = list(codes)
+            try:
+                with caveats(own):
+                    observed = _values(metric, reduced)
+                outcomes = [Outcome(measure=name, value=value, warnings=own) for name, value in observed.items()]
+                if problem_of_null is not None and null is not None:
+                    outcomes = [_without_null(outcome.measure, null, problem_of_null) for outcome in outcomes]
+                elif null is not None:
+                    with caveats([]):
+                        _hold_against(outcomes, [_values(metric, one) for one in drawn])
+            except Exception as error:
+                outcomes = [failure(error, metric.plugin)]
+            result.outcomes[cell] = outcomes
+    return result
+
+
+def reduce(reducer: Choice[ReducerSpec], rep: Representation, seed: int) -> Representation:
+    """The ``(n, k)`` reduction of a representation; its ``origin`` is the representation.
+
+    Raises
+    ------
+    NumgeomError
+        If the reducer returns something that is not ``(n, k)`` and finite.
+    """
+    kind = reducer.spec.load()
+    params = dict(reducer.params)
+    if "random_state" in inspect.signature(kind).parameters:
+        params["random_state"] = seed
+    rows = rep.matrix.astype(np.float64)
+    if reducer.spec.supervised:
+        points = kind(**params).fit_transform(rows, rep.numbers)
+    else:
+        points = kind(**params).fit_transform(rows)
+    points = np.asarray(points, dtype=np.float64)
+    if points.ndim != 2 or points.shape[0] != rep.n or not np.isfinite(points).all():
+        raise NumgeomError(f"reducer {reducer.label} gave shape {points.shape}; it must give {rep.n} finite rows.")
+    return Representation(points, rep.numbers, rep.token_ids, {"reducer": reducer.label, "seed": seed}, origin=rep)
+
+
+def probe(metric: Choice[ProbeSpec], tokenizer: Tokenizer, numbers: NumberSet) -> tuple[list[Outcome], dict[str, Any]]:
+    """One probe of one tokenizer: its numbers as outcomes, and everything it found as plain data."""
+    codes: list[str] = []
+    try:
+        with caveats(codes):
+            found: Mapping[str, Any] = metric.spec.load()(tokenizer, numbers, **metric.params)
+    except Exception as error:
+        return [failure(error, metric.plugin)], {}
+    outcomes = []
+    for name, value in found.items():
+        if value is None:
+            outcomes.append(Outcome(measure=name, status="skipped", reason="there is none", warnings=list(codes)))
+        elif isinstance(value, (bool, int, float, np.integer, np.floating)):
+            outcomes.append(Outcome(measure=name, value=float(value), warnings=list(codes)))
+    return outcomes, dict(found)
+
+
+def single_view(null: Choice[NullSpec], rep: Representation) -> NullView:
+    """The only view of a null that redraws the representation itself.
+
+    Raises
+    ------
+    Incompatible
+        If the null compares projections, which has no meaning for a single representation.
+    """
+    views = null_views(null.spec, null.params, rep)
+    if len(views) != 1 or views[0].observed is not rep:
+        raise Incompatible(f"{null.label} calibrates pairs of representations, not single ones.")
+    return views[0]
+
+
+def _values(metric: Choice[GeometrySpec], rep: Representation) -> dict[str, float]:
+    spec = metric.spec
+    if rep.n < spec.min_numbers:
+        raise Incompatible(f"only {rep.n} numbers; {metric.label} needs at least {spec.min_numbers}.")
+    if spec.needs_contiguous and not rep.is_contiguous:
+        raise Incompatible(f"{metric.label} needs consecutive numbers and these have gaps (W-GAPS).")
+    found = spec.load()(rep, **metric.params)
+    values = dict(found) if isinstance(found, Mapping) else {"value": found}
+    for name, value in values.items():
+        values[name] = float(value)
+        if not np.isfinite(values[name]):
+            raise NumgeomError(f"{metric.label} gave {value} for {name}.")
+    return values
+
+
+def _hold_against(outcomes: Sequence[Outcome], drawn: Sequence[Mapping[str, float]]) -> None:
+    for outcome in outcomes:
+        null: npt.NDArray[np.float64] = np.array([values[outcome.measure] for values in drawn])
+        assert outcome.value is not None
+        outcome.hold_against(calibrate(outcome.value, null, direction="two_sided"), outcome.value, len(drawn))
+
+
+def _without_null(measure_name: str, null: Choice[NullSpec], error: Exception) -> Outcome:
+    problem = failure(error, null.plugin)
+    return Outcome(measure=measure_name, status=problem.status, reason=f"null {null.label}: {problem.reason}")
+
+
+def _coordinates(reduced: Representation, *, labelled: bool) -> dict[str, Any]:
+    points = reduced.matrix
+    second = points[:, 1] if reduced.d > 1 else np.zeros(reduced.n)
+    return {"x": points[:, 0].tolist(), "y": second.tolist(), "labelled": labelled}
+
+
+def _duplicates(rep: Representation) -> list[str]:
+    return ["W-DUP"] if rep.workspace.duplicate_rows else []
+
+
+def _label(null: Choice[NullSpec] | None) -> str:
+    return null.label if null else ""

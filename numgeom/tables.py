@@ -1,0 +1,298 @@
+"""Wide views of the long table: what people read. Nothing is averaged silently."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from numgeom.calibrate import passes
+from numgeom.errors import WARNING_CODES as GIST
+from numgeom.errors import NumgeomError, UnknownName
+
+DIRECTION = {"higher_is_closer": "higher is closer", "lower_is_closer": "lower is closer"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Table:
+    """One table, ready for a renderer.
+
+    Attributes
+    ----------
+    name : str
+        File stem.
+    kind : str
+        ``probe``, ``geometry``, ``reduction``, ``convergence``, ``convergence_matrix``, ``coordinates`` or ``long``.
+    title : str
+    frame : DataFrame
+        Full precision; renderers round what people read.
+    notes : tuple of str
+        Caveats and legends to print below it.
+    """
+
+    name: str
+    kind: str
+    title: str
+    frame: pd.DataFrame
+    notes: tuple[str, ...] = ()
+
+
+def all_tables(frame: pd.DataFrame, coordinates: pd.DataFrame, manifest: Mapping[str, Any]) -> list[Table]:
+    """Every table of a study, in reading order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The long table.
+    coordinates : DataFrame
+        Points of the reductions.
+    manifest : mapping
+        Its ``nulls`` say what beating each null may be called.
+    """
+    nulls = manifest.get("nulls", {})
+    found: list[Table] = []
+    for (kind, numbers), part in _grouped(frame.assign(asked=_asked(frame)), ["kind", "asked"]):
+        labelled = _labelled(part)
+        if kind == "convergence":
+            found += convergence_tables(labelled, numbers, nulls)
+        else:
+            found += [_described(group, kind, key, numbers) for key, group in _grouped(labelled, _TABLE_KEYS[kind])]
+    for (model, source, reducer, numbers), points in _grouped(coordinates, ["model", "source", "reducer", "numbers"]):
+        found.append(
+            Table(
+                _stem("reduction", model, source, reducer, numbers),
+                "coordinates",
+                f"{reducer} of {model} ({source}), numbers {numbers}",
+                points.drop(columns="numbers").reset_index(drop=True),
+            )
+        )
+    return found
+
+
+_TABLE_KEYS = {"probe": ["metric"], "geometry": ["metric"], "reduction": ["reducer", "metric"]}
+
+
+def convergence_tables(part: pd.DataFrame, numbers: str, nulls: Mapping[str, Any]) -> list[Table]:
+    """One flat table a metric and space, pairs as rows; and the same as tidy squares for heat maps."""
+    found = []
+    for (metric, reducer, chain), group in _grouped(part, ["metric", "reducer", "preprocess"]):
+        space = "" if reducer in ("", "none") else f" on {reducer}"
+        space += "" if chain in ("", "none") else f" after {chain}"
+        rows = [_pair_row(pair, nulls) for _, pair in _grouped(group, ["a", "b"])]
+        direction = DIRECTION.get(str(group["direction"].iloc[0]), "")
+        title = f"{metric}{space}, numbers {numbers} ({direction})"
+        notes = _legend(group, nulls)
+        found.append(
+            Table(
+                _stem("convergence", metric, reducer, chain, numbers), "convergence", title, pd.DataFrame(rows), notes
+            )
+        )
+        found.append(
+            Table(_stem("matrix", metric, reducer, chain, numbers), "convergence_matrix", title, _squares(group), notes)
+        )
+    return found
+
+
+def square_table(frame: pd.DataFrame, metric: str, *, column: str = "value", null: str | None = None) -> pd.DataFrame:
+    """Pivot one metric: models x models for pairs, models x measures otherwise.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The long table.
+    metric : str
+    column : str
+    null : str, optional
+
+    Returns
+    -------
+    DataFrame
+        Cells that were skipped or failed, and the diagonal, are missing values.
+
+    Raises
+    ------
+    UnknownName
+        If the metric, the column or the null is not in the table.
+    NumgeomError
+        If two different values would share a cell: nothing is averaged.
+    """
+    _known("metric in this study", metric, frame["metric"])
+    _known("column", column, frame.columns)
+    part = frame[frame["metric"] == metric]
+    if null is not None:
+        _known(f"null of {metric!r}", null, part["null"])
+        part = part[part["null"] == null]
+    labelled = _labelled(part)
+    paired = bool((labelled["b"] != "").any())
+    key = ["a", "b"] if paired else ["a", "measure"]
+    cells: dict[tuple[str, str], Any] = {}
+    for row, name, value in zip(labelled[key[0]], labelled[key[1]], labelled[column], strict=True):
+        if pd.isna(value):
+            continue
+        if (row, name) in cells and cells[row, name] != value:
+            raise NumgeomError(
+                f"{metric!r} has several values of {column!r} for {row} and {name}; "
+                "choose one null (null=...), or filter .frame by reducer, preprocess or numbers first."
+            )
+        cells[row, name] = value
+        if paired and bool((labelled["symmetric"]).all()):
+            cells[name, row] = value
+    rows = sorted({*labelled["a"], *labelled["b"]} - {""}) if paired else list(dict.fromkeys(labelled["a"]))
+    columns = rows if paired else list(dict.fromkeys(labelled["measure"]))
+    grid = [[cells.get((row, name), np.nan) for name in columns] for row in rows]
+    return pd.DataFrame(grid, index=pd.Index(rows, name="model"), columns=columns)
+
+
+def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
+    first = pair.iloc[0]
+    scored = pair["value"].dropna()
+    row: dict[str, Any] = {
+        "a": first["a"],
+        "b": first["b"],
+        "n": first["n"],
+        "value": scored.iloc[0] if len(scored) else np.nan,
+    }
+    reasons = []
+    for _, held in pair.iterrows():
+        if held["null"]:
+            row.update({f"{held['null']} {name}": held[name] for name in ("excess", "z", "p")})
+        if held["status"] != "ok":
+            reasons.append(f"{held['status']}: {held['reason']}")
+    row["verdict"] = _verdict(pair, nulls) if len(scored) else ""
+    codes = dict.fromkeys(code for text in pair["warnings"] for code in text.split("; ") if code)
+    row["warnings"] = " ".join(codes)
+    if reasons:
+        row["reason"] = "; ".join(dict.fromkeys(reasons))
+    return row
+
+
+def _verdict(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> str:
+    """What the pair may be called: the last claim in the order of the nulls, if all before it hold too."""
+    claims = [
+        (nulls[held["null"]]["claim"], passes(_number(held["p"]), _number(held["excess"])))
+        for _, held in pair.iterrows()
+        if nulls.get(held["null"], {}).get("claim") and held["status"] == "ok"
+    ]
+    earned = [claim for claim, passed in claims if passed]
+    if not claims:
+        return ""
+    if not earned:
+        return f"not {claims[0][0]}"
+    return earned[-1] if len(earned) == len(claims) else f"{earned[-1]} only"
+
+
+def _squares(group: pd.DataFrame) -> pd.DataFrame:
+    """Tidy squares: panels ``value`` and ``NULL excess``, both triangles of a symmetric metric."""
+    rows = []
+    for _, held in group.iterrows():
+        panels = [("value", "value", None)] if held["null_position"] == 0 else []
+        if held["null"]:
+            panels.append((f"{held['null']} excess", "excess", held["p"]))
+        ends = [(held["a"], held["b"])] + ([(held["b"], held["a"])] if held["symmetric"] else [])
+        for panel, column, p in panels:
+            for a, b in ends:
+                rows.append(
+                    {
+                        "panel": panel,
+                        "model_a": a,
+                        "model_b": b,
+                        "value": held[column],
+                        "p": np.nan if p is None else p,
+                        "n": held["n"],
+                        "status": held["status"],
+                    }
+                )
+    return pd.DataFrame(rows)
+
+
+def _described(group: pd.DataFrame, kind: str, key: Sequence[str], numbers: str) -> Table:
+    """One metric of single models: a value row a model, then a row for the mean and the z of each control."""
+    rows: list[dict[str, Any]] = []
+    for (model, n), one in _grouped(group, ["a", "n"]):
+        lines: dict[str, dict[str, Any]] = {}
+        for _, held in one.iterrows():
+            entries = [("value", "value")]
+            if held["null"]:
+                entries += [(f"{held['null']} mean", "null_mean"), (f"{held['null']} z", "z")]
+            for line, column in entries:
+                row = lines.setdefault(line, {"model": model, "n": n, **({} if kind == "probe" else {"row": line})})
+                if held["measure"] and (held["measure"] not in row or pd.isna(row[held["measure"]])):
+                    row[held["measure"]] = held[column]
+                if held["status"] == "error" or (held["status"] == "skipped" and kind != "probe"):
+                    row["reason"] = f"{held['status']}: {held['reason']}"
+        rows += [line for line in lines.values() if len(lines) == 1 or _holds(line) or line is lines["value"]]
+    frame = pd.DataFrame(rows)
+    if "reason" in frame:
+        frame["reason"] = frame.pop("reason").fillna("")
+    label = " of ".join(reversed(key))
+    return Table(_stem(kind, *key, numbers), kind, f"{label}, numbers {numbers}", frame, _legend(group, {}))
+
+
+def _holds(line: Mapping[str, Any]) -> bool:
+    return "reason" in line or any(not pd.isna(v) for k, v in line.items() if k not in ("model", "n", "row"))
+
+
+def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the nulls of a table keep and destroy, and what its warning codes mean."""
+    notes = [
+        f"{name} keeps {nulls[name]['keeps']}; destroys {nulls[name]['destroys']}."
+        for name in dict.fromkeys(group["null"])
+        if name in nulls
+    ]
+    codes = sorted({code for text in group["warnings"] for code in text.split("; ") if code})
+    return (*notes, *(f"{code}: {GIST[code]}." for code in codes if code in GIST))
+
+
+def _labelled(frame: pd.DataFrame) -> pd.DataFrame:
+    """Columns ``a`` and ``b``: model names, with the source where one model has several."""
+    out = frame.copy()
+    names = pd.concat(
+        [
+            frame[["model_a", "source_a"]].set_axis(["m", "s"], axis=1),
+            frame[["model_b", "source_b"]].set_axis(["m", "s"], axis=1),
+        ]
+    ).drop_duplicates()
+    several = set(names[names["m"] != ""]["m"].value_counts().loc[lambda count: count > 1].index)
+    for side in "ab":
+        out[side] = [
+            f"{model}/{source}" if model in several else model
+            for model, source in zip(frame[f"model_{side}"], frame[f"source_{side}"], strict=True)
+        ]
+    pairs = set(zip(out["a"], out["b"], strict=True))
+    out["symmetric"] = not any((b, a) in pairs for a, b in pairs if b)
+    seen: dict[tuple[Any, ...], list[str]] = {}
+    places = []
+    for key in zip(out["metric"], out["a"], out["b"], out["measure"], out["reducer"], out["null"], strict=True):
+        order = seen.setdefault(key[:-1], [])
+        if key[-1] not in order:
+            order.append(key[-1])
+        places.append(order.index(key[-1]))
+    out["null_position"] = places
+    return out
+
+
+def _asked(frame: pd.DataFrame) -> pd.Series[str]:
+    """The number set that was asked for, whatever part of it a row was measured on."""
+    return frame["numbers"].str.partition("/")[0]
+
+
+def _grouped(frame: pd.DataFrame, by: list[str]) -> list[tuple[Any, pd.DataFrame]]:
+    return list(frame.groupby(by, sort=False, dropna=False)) if len(frame) else []
+
+
+def _known(what: str, name: str, allowed: Any) -> None:
+    if name not in set(allowed):
+        raise UnknownName(what, name, {str(one) for one in allowed if one})
+
+
+def _number(value: Any) -> float | None:
+    return None if pd.isna(value) else float(value)
+
+
+def _stem(*parts: str) -> str:
+    """A file stem of what identifies a table."""
+    kept = [part for part in parts if part not in ("", "none", "0..999")]
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in "__".join(kept)).strip("_")

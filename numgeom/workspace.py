@@ -1,0 +1,155 @@
+"""Quantities that many metrics need, derived once a representation and shared by all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import numpy.typing as npt
+
+F64 = npt.NDArray[np.float64]
+T = TypeVar("T")
+
+
+class Workspace:
+    """Lazily derived float64 quantities of one ``(n, d)`` matrix.
+
+    Nothing here is d x d: products are ``(n, n)`` or ``(n, min(n, d))``. All arrays are read-only.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (n, d)
+
+    Examples
+    --------
+    >>> work = Workspace(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    >>> float(work.distances[0, 1])
+    5.0
+    """
+
+    def __init__(self, matrix: npt.NDArray[Any]) -> None:
+        self._matrix = matrix
+        self._held: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is derived stays behind when a representation travels to another process."""
+        return {"_matrix": self._matrix, "_held": {}}
+
+    def memo(self, key: str, compute: Callable[[], T]) -> T:
+        """``compute()`` the first time, the kept value afterwards."""
+        if key not in self._held:
+            value = compute()
+            if isinstance(value, np.ndarray):
+                value.setflags(write=False)
+            self._held[key] = value
+        return cast("T", self._held[key])
+
+    def drop(self) -> None:
+        """Forget everything derived (the digest included); it is derived again when asked for."""
+        self._held.clear()
+
+    @property
+    def centred(self) -> F64:
+        """``(n, d)``: rows minus their mean, in float64 (centring first keeps a large common mean harmless)."""
+
+        def compute() -> F64:
+            matrix = self._matrix.astype(np.float64)
+            matrix -= matrix.mean(axis=0)
+            return matrix
+
+        return self.memo("centred", compute)
+
+    @property
+    def gram(self) -> F64:
+        """``(n, n)``: inner products of the centred rows."""
+        return self.memo("gram", lambda: self.centred @ self.centred.T)
+
+    @property
+    def energy(self) -> float:
+        """Squared Frobenius norm of the centred rows, ``||Xc||_F^2``."""
+        return self.memo("energy", lambda: float(np.einsum("ij,ij->", self.centred, self.centred)))
+
+    @property
+    def mean_share(self) -> float:
+        """Share of the mean vector in the energy, ``n ||mu||^2 / ||X||_F^2`` in [0, 1] (anisotropy)."""
+
+        def compute() -> float:
+            mean = self._matrix.mean(axis=0, dtype=np.float64)
+            common = self._matrix.shape[0] * float(mean @ mean)
+            total = common + self.energy
+            return common / total if total > 0 else 0.0
+
+        return self.memo("mean_share", compute)
+
+    @property
+    def thin(self) -> tuple[F64, F64]:
+        """Left singular vectors ``(n, r)`` and singular values ``(r,)`` of the centred rows, falling; r = rank.
+
+        Rank counts singular values above ``max(n, d) * eps`` times the largest.
+        """
+
+        def compute() -> tuple[F64, F64]:
+            centred = self.centred
+            left, values, _ = np.linalg.svd(centred, full_matrices=False)
+            floor = max(centred.shape) * np.finfo(np.float64).eps * (values[0] if values.size else 0.0)
+            keep = values > floor
+            return left[:, keep], values[keep]
+
+        return self.memo("thin", compute)
+
+    @property
+    def spectrum(self) -> F64:
+        """``(min(n, d),)``: eigenvalues of the centred scatter matrix ``Xc'Xc``, falling, never negative."""
+
+        def compute() -> F64:
+            n, d = self._matrix.shape
+            scatter = self.gram if n <= d else self.centred.T @ self.centred
+            return np.asarray(np.clip(np.linalg.eigvalsh(scatter)[::-1], 0.0, None), dtype=np.float64)
+
+        return self.memo("spectrum", compute)
+
+    @property
+    def squared_distances(self) -> F64:
+        """``(n, n)``: squared Euclidean distances; exactly 0 between equal rows."""
+
+        def compute() -> F64:
+            norms = np.diagonal(self.gram)
+            scale = norms[:, None] + norms[None, :]
+            squared = scale - 2.0 * self.gram
+            # The Gram form cancels where rows nearly coincide; those few pairs are recomputed directly.
+            near = np.argwhere(np.triu(squared <= 1e-7 * scale, 1))
+            for block in np.array_split(near, max(1, len(near) * self.centred.shape[1] // 4_000_000)):
+                i, j = block[:, 0], block[:, 1]
+                exact = np.square(self.centred[i] - self.centred[j]).sum(axis=1)
+                squared[i, j] = squared[j, i] = exact
+            np.fill_diagonal(squared, 0.0)
+            return np.asarray(np.clip(squared, 0.0, None), dtype=np.float64)
+
+        return self.memo("squared_distances", compute)
+
+    @property
+    def distances(self) -> F64:
+        """``(n, n)``: Euclidean distances."""
+        return self.memo("distances", lambda: np.asarray(np.sqrt(self.squared_distances), dtype=np.float64))
+
+    @property
+    def cosines(self) -> F64:
+        """``(n, n)``: cosine similarities of the raw (not centred) rows; a zero row has cosine 0 with all others."""
+
+        def compute() -> F64:
+            matrix = self._matrix.astype(np.float64)
+            norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+            unit = np.divide(matrix, norms, out=np.zeros_like(matrix), where=norms > 0)
+            return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0), dtype=np.float64)
+
+        return self.memo("cosines", compute)
+
+    @property
+    def duplicate_rows(self) -> int:
+        """How many rows are exact copies of an earlier row."""
+
+        def compute() -> int:
+            return int(self._matrix.shape[0] - np.unique(self._matrix, axis=0).shape[0])
+
+        return self.memo("duplicate_rows", compute)
