@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import cloudpickle
-import joblib
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from numgeom.catalog import Catalog, Choice
 from numgeom.errors import Incompatible, NumgeomError
+from numgeom.jobs import Job, run_jobs
 from numgeom.loading import Loader
 from numgeom.manifest import make_manifest
 from numgeom.numbers import format_values
@@ -34,17 +33,6 @@ ENGINE_VERSION = 1
 FEWEST_SHARED = 4
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(slots=True)
-class Job:
-    """Cells that share their preparation, and the call that computes them together."""
-
-    cells: list[Cell]
-    call: Callable[..., Any]
-    arguments: tuple[Any, ...]
-    options: dict[str, Any]
-    label: str
 
 
 @dataclass(slots=True)
@@ -108,7 +96,8 @@ class Engine:
         unique = list({one.key: one for one in wanted}.values())
         for done, one in enumerate(unique):
             self.progress(f"reading {one.model.name}", done, len(unique))
-            loader.representation(one)
+            with suppress(NumgeomError):  # remembered, and raised again for each of its cells
+                loader.representation(one)
         run.timings["reading"] = time.perf_counter() - started
         jobs = self._jobs(experiment, cells, loader, run)
         self._compute(jobs, cells, experiment, run)
@@ -245,7 +234,7 @@ class Engine:
         """Run the jobs and keep every finished cell at once, so that a killed run resumes."""
         place = {id(cell): index for index, cell in enumerate(cells)}
         workers = min(self.jobs, len(jobs))
-        for done, (number, result, seconds) in enumerate(_results(jobs, workers, self.backend)):
+        for done, (number, result, seconds) in enumerate(run_jobs(jobs, workers, self.backend)):
             job = jobs[number]
             self.progress(job.label, done + 1, len(jobs))
             run.timings[job.label] = run.timings.get(job.label, 0.0) + seconds
@@ -317,31 +306,6 @@ class Engine:
                     "warnings": "; ".join(sorted(set(codes))),
                     "position": position,
                 }
-
-
-def _results(jobs: Sequence[Job], workers: int, backend: str) -> Iterable[tuple[int, Any, float]]:
-    """The jobs' results as they finish."""
-    if workers <= 1:
-        for number, job in enumerate(jobs):
-            yield _timed(number, job.call, job.arguments, job.options)
-        return
-    for name, module in list(sys.modules.items()):
-        if name.startswith("numgeom_dropin_"):
-            # A drop-in file is not importable in a worker, so its functions travel by value.
-            cloudpickle.register_pickle_by_value(module)
-    parallel = joblib.Parallel(
-        n_jobs=workers, backend=backend, return_as="generator_unordered", pre_dispatch="2*n_jobs"
-    )
-    calls = (joblib.delayed(_timed)(number, job.call, job.arguments, job.options) for number, job in enumerate(jobs))
-    yield from parallel(calls)
-
-
-def _timed(
-    number: int, call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
-) -> tuple[int, Any, float]:
-    started = time.perf_counter()
-    result = call(*arguments, **options)
-    return number, result, time.perf_counter() - started
 
 
 def _score_in_space(

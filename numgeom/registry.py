@@ -135,7 +135,7 @@ class Registry:
         scheme, colon, rest = spec.partition(":")
         if colon and scheme in catalog.sources:
             revision = ""
-            if scheme == "hf" and "@" in rest:
+            if catalog.sources.get(scheme).revisions and "@" in rest:
                 rest, revision = rest.rsplit("@", 1)
             return ModelSpec(name=name or _short(rest), source=scheme, id=rest, revision=revision)
         guess = _guess_scheme(Path(spec))

@@ -153,6 +153,8 @@ class SourceSpec(Spec):
         ``(ModelSpec) -> Tokenizer`` for schemes that have one.
     fingerprint : object or str, optional
         ``(ModelSpec) -> str``: changes whenever the model's files do. Without it nothing is cached.
+    revisions : bool
+        Whether ``SCHEME:id@revision`` names a revision.
     """
 
     kind: ClassVar[str] = "source"
@@ -161,6 +163,7 @@ class SourceSpec(Spec):
     reads: tuple[str, ...] = ()
     tokenizer: Any = None
     fingerprint: Any = None
+    revisions: bool = False
 
     def opens(self) -> tuple[str, ...]:
         """The schemes that it opens."""

@@ -1,0 +1,50 @@
+"""Jobs: cells that are computed together, run here or in worker processes."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cloudpickle
+import joblib
+
+from numgeom.plan import Cell
+
+
+@dataclass(slots=True)
+class Job:
+    """Cells that share their preparation, and the call that computes them together."""
+
+    cells: list[Cell]
+    call: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    options: dict[str, Any]
+    label: str
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, backend: str) -> Iterable[tuple[int, Any, float]]:
+    """The jobs' results as they finish."""
+    if workers <= 1:
+        for number, job in enumerate(jobs):
+            yield _timed(number, job.call, job.arguments, job.options)
+        return
+    for name, module in list(sys.modules.items()):
+        if name.startswith("numgeom_dropin_"):
+            # A drop-in file is not importable in a worker, so its functions travel by value.
+            cloudpickle.register_pickle_by_value(module)
+    parallel = joblib.Parallel(
+        n_jobs=workers, backend=backend, return_as="generator_unordered", pre_dispatch="2*n_jobs"
+    )
+    calls = (joblib.delayed(_timed)(number, job.call, job.arguments, job.options) for number, job in enumerate(jobs))
+    yield from parallel(calls)
+
+
+def _timed(
+    number: int, call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
+) -> tuple[int, Any, float]:
+    started = time.perf_counter()
+    result = call(*arguments, **options)
+    return number, result, time.perf_counter() - started
