@@ -13,7 +13,7 @@ from numgeom.catalog import Choice
 from numgeom.errors import Incompatible, NumgeomError
 from numgeom.outcome import Outcome, caveats, failure
 from numgeom.representation import Representation
-from numgeom.seeds import generator
+from numgeom.seeds import generator, generators
 from numgeom.specs import (
     ConvergenceMetric,
     ConvergenceSpec,
@@ -148,7 +148,7 @@ Found = dict[Pair, "tuple[Calibration, float] | Outcome"]
 def _permute(scorer: _Scorer, null: Choice[NullSpec], outcomes: Mapping[Pair, Outcome], draws: int, seed: int) -> Found:
     """Row permutations of the second side; one order a draw, shared by all pairs."""
     numbers = scorer.reps[next(iter(outcomes))[0]].numbers
-    orders = draw_permutations(null.spec, null.params, numbers, draws, generator(seed, null.label, numbers))
+    orders = draw_permutations(null.spec, null.params, numbers, generators(seed, null.label, numbers, draws))
     fast = getattr(scorer.metric, "permuted", None)
     values: dict[Pair, F64] = {}
     if fast is not None:
@@ -216,6 +216,14 @@ def _one_view(
     states = {i: _prepared(scorer, view.observed) for i, view in views.items()}
     observed = {(a, b): float(metric.score(states[a], states[b])) for a, b in pairs}
     values = {pair: np.empty((2, draws)) for pair in pairs}
+    flipped = getattr(metric, "flipped", None)
+    if flipped is not None and all(hasattr(view, "signs") for view in views.values()):
+        # Sign flips of modes have a closed form in such a metric: all draws are one matrix product.
+        signs = np.stack([_signs(null, views, seed, k) for k in range(draws)])
+        for a, b in pairs:
+            values[a, b][0] = flipped(views[a], views[b], signs)
+            values[a, b][1] = flipped(views[b], views[a], signs)
+        views = {}
     for i, view in views.items():
         for k in range(draws):
             # Seeding by draw alone makes a pair's null the same whichever other models are in the study.
@@ -228,6 +236,13 @@ def _one_view(
     return {
         pair: [(scorer.calibrated(observed[pair], side), observed[pair]) for side in values[pair]] for pair in pairs
     }
+
+
+def _signs(null: Choice[NullSpec], views: Mapping[int, NullView], seed: int, draw: int) -> npt.NDArray[np.float64]:
+    """The mode signs of one draw: those that a view's own ``draw`` would use."""
+    view: Any = next(iter(views.values()))
+    signs: npt.NDArray[np.float64] = view.signs(generator(seed, null.label + view.name, view.observed.numbers, draw))
+    return signs
 
 
 def refuse_residual_permutation(chain: Sequence[str], null: Choice[NullSpec]) -> None:
@@ -249,12 +264,13 @@ def refuse_residual_permutation(chain: Sequence[str], null: Choice[NullSpec]) ->
 def narrow(rep: Representation, spec: ConvergenceSpec) -> Representation:
     """An (n, n) representation with the same inner products, where the metric sees nothing else.
 
-    ``X' = QR`` gives ``X X' = R' R``, so the rows of ``R'`` have exactly the Gram matrix of ``X``.
+    ``X' = QR`` gives ``X X' = R' R``, so the rows of ``R'`` have exactly the Gram matrix
+    of ``X``; the provenance keeps the true width, for nulls that draw clouds of it.
     """
     if rep.d <= rep.n or "orthogonal" not in spec.invariant_to:
         return rep
     factor = np.linalg.qr(rep.matrix.astype(np.float64).T).R
-    return rep.with_matrix(factor.T)
+    return rep.with_matrix(factor.T, width=rep.d)
 
 
 def _prepared(scorer: _Scorer, rep: Representation) -> Any:

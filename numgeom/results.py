@@ -84,7 +84,7 @@ COLUMNS = [
 ]
 ORDER = [
     "kind",
-    "numbers",
+    "asked",
     "metric",
     "reducer",
     "model_a",
@@ -116,6 +116,7 @@ def long_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     order = {kind: place for place, kind in enumerate(KINDS)}
     for column in TEXT:
         frame[column] = frame[column].fillna("").astype("str")
+    frame["asked"] = frame["numbers"].str.partition("/")[0]
     frame["position"] = frame["position"].fillna(0)
     frame["null_position"] = frame["null_position"].fillna(0)
     frame = frame.sort_values(ORDER, key=lambda c: c.map(order) if c.name == "kind" else c, kind="stable")
@@ -125,8 +126,7 @@ def long_table(rows: Iterable[Mapping[str, Any]]) -> pd.DataFrame:
     for column in COLUMNS:
         if column not in TEXT and column not in INTEGER:
             frame[column] = frame[column].astype("float64")
-    family = ["kind", "metric", "measure", "null", "reducer", "preprocess", "numbers_asked"]
-    frame["numbers_asked"] = frame["numbers"].str.partition("/")[0]
+    family = ["kind", "metric", "measure", "null", "reducer", "preprocess", "asked"]
     tested = frame[frame["p"].notna()]
     for _, group in tested.groupby(family, sort=False):
         frame.loc[group.index, "q"] = false_discovery_rate(group["p"].to_numpy())

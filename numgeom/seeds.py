@@ -21,3 +21,8 @@ def generator(seed: int, label: str, numbers: npt.NDArray[np.int64], draw: int =
     """
     entropy = hashlib.blake2b(label.encode() + numbers.tobytes(), digest_size=8).digest()
     return np.random.default_rng([seed, int.from_bytes(entropy, "big"), draw])
+
+
+def generators(seed: int, label: str, numbers: npt.NDArray[np.int64], draws: int) -> list[np.random.Generator]:
+    """The generators of draws ``0 .. draws - 1``."""
+    return [generator(seed, label, numbers, draw) for draw in range(draws)]

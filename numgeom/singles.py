@@ -16,8 +16,17 @@ from numgeom.errors import Incompatible, NumgeomError
 from numgeom.numbers import NumberSet
 from numgeom.outcome import Outcome, caveats, failure
 from numgeom.representation import Representation
-from numgeom.seeds import generator
-from numgeom.specs import GeometrySpec, NullSpec, NullView, ProbeSpec, ReducerSpec, null_views
+from numgeom.seeds import generators
+from numgeom.specs import (
+    GeometrySpec,
+    NullSpec,
+    NullView,
+    ProbeSpec,
+    ReducerSpec,
+    draw_permutations,
+    make_geometry,
+    null_views,
+)
 from numgeom.tokenizer import Tokenizer
 
 OBSERVED = "numbers"
@@ -46,7 +55,7 @@ def measure(
     try:
         view = single_view(null, rep)
         with caveats([]):
-            drawn = [_values(metric, view.draw(generator(seed, null.label, rep.numbers, k))) for k in range(draws)]
+            drawn = _drawn_values(metric, null, rep, view, generators(seed, null.label, rep.numbers, draws))
     except Exception as error:
         return [_without_null(outcome.measure, null, error) for outcome in outcomes]
     _hold_against(outcomes, drawn)
@@ -100,9 +109,8 @@ def reduce_and_judge(
             try:
                 view = single_view(null, rep)
                 with caveats([]):
-                    for k in range(draws):
-                        surrogate = view.draw(generator(seed, null.label, rep.numbers, k))
-                        drawn.append(reduce(reducer, surrogate, seed))
+                    for rng in generators(seed, null.label, rep.numbers, draws):
+                        drawn.append(reduce(reducer, view.draw(rng), seed))
             except Exception as error:
                 problem_of_null = error
             else:
@@ -186,13 +194,28 @@ def _values(metric: Choice[GeometrySpec], rep: Representation) -> dict[str, floa
         raise Incompatible(f"only {rep.n} numbers; {metric.label} needs at least {spec.min_numbers}.")
     if spec.needs_contiguous and not rep.is_contiguous:
         raise Incompatible(f"{metric.label} needs consecutive numbers and these have gaps (W-GAPS).")
-    found = spec.load()(rep, **metric.params)
+    found = make_geometry(metric.spec, metric.params)(rep)
     values = dict(found) if isinstance(found, Mapping) else {"value": found}
     for name, value in values.items():
         values[name] = float(value)
         if not np.isfinite(values[name]):
             raise NumgeomError(f"{metric.label} gave {value} for {name}.")
     return values
+
+
+def _drawn_values(
+    metric: Choice[GeometrySpec],
+    null: Choice[NullSpec],
+    rep: Representation,
+    view: NullView,
+    rngs: Sequence[np.random.Generator],
+) -> list[dict[str, float]]:
+    """The measures of every draw; a row permutation reindexes what the metric derived, where it can."""
+    fast = getattr(make_geometry(metric.spec, metric.params), "permuted", None)
+    if fast is None or not null.spec.permutes_rows:
+        return [_values(metric, view.draw(rng)) for rng in rngs]
+    columns = fast(rep, draw_permutations(null.spec, null.params, rep.numbers, rngs))
+    return [{name: float(values[k]) for name, values in columns.items()} for k in range(len(rngs))]
 
 
 def _hold_against(outcomes: Sequence[Outcome], drawn: Sequence[Mapping[str, float]]) -> None:

@@ -10,8 +10,9 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
@@ -198,6 +199,10 @@ class ReducerSpec(Spec):
 class GeometrySpec(Spec):
     """One representation to named scalars: ``(Representation, **params) -> float | Mapping[str, float]``.
 
+    The target is such a function, or a class (called with the parameters) whose instances are such
+    functions and may have ``permuted(rep, permutations) -> Mapping[str, (draws,)]``: the same values with
+    the rows of ``rep`` in each order, without deriving distances again.
+
     Parameters
     ----------
     range : tuple of float
@@ -233,7 +238,8 @@ class ConvergenceSpec(Spec):
 
     The target is a plain function ``(rep_a, rep_b, **params) -> float``, or a class (called with the
     parameters) whose instances have ``prepare(rep) -> state`` and ``score(state_a, state_b) -> float``
-    and may have ``score_matrix(states) -> (m, m)``, ``permuted(state_a, state_b, permutations) -> (draws,)``
+    and may have ``score_matrix(states) -> (m, m)``, ``permuted(state_a, state_b, permutations) -> (draws,)``,
+    ``flipped(view_a, view_b, signs) -> (draws,)`` (the modes of side a under the signs of an order-mode null)
     and ``null_moments(state_a, state_b) -> (mean, sd, skewness)``.
 
     Parameters
@@ -315,7 +321,8 @@ class RendererSpec(Spec):
         File suffix with its dot.
     tables : frozenset of str
         Kinds of table that it can draw (``probe``, ``geometry``, ``reduction``, ``convergence``,
-        ``coordinates``, ``long``); empty means all.
+        ``coordinates``, ``long``); empty means all. ``report`` is for one that takes all tables of a study:
+        ``(tables, path, manifest)``.
     """
 
     kind: ClassVar[str] = "renderer"
@@ -401,6 +408,13 @@ def make_metric(spec: ConvergenceSpec, params: Mapping[str, Any]) -> Convergence
     return FunctionMetric(target, full)
 
 
+def make_geometry(spec: GeometrySpec, params: Mapping[str, Any]) -> Callable[[Representation], Any]:
+    """The geometry metric of ``spec`` as a function of one representation."""
+    target, full = spec.load(), spec.with_params(params)
+    function: Callable[[Representation], Any] = target(**full) if isinstance(target, type) else partial(target, **full)
+    return function
+
+
 def null_views(spec: NullSpec, params: Mapping[str, Any], rep: Representation) -> Sequence[NullView]:
     """The views under which ``spec`` compares ``rep``."""
     target, full = spec.load(), spec.with_params(params)
@@ -411,7 +425,10 @@ def null_views(spec: NullSpec, params: Mapping[str, Any], rep: Representation) -
 
 
 def draw_permutations(
-    spec: NullSpec, params: Mapping[str, Any], numbers: npt.NDArray[np.int64], draws: int, rng: np.random.Generator
+    spec: NullSpec,
+    params: Mapping[str, Any],
+    numbers: npt.NDArray[np.int64],
+    generators: Iterable[np.random.Generator],
 ) -> npt.NDArray[np.int64]:
     """The row orders that a ``permutes_rows`` null draws, ``(draws, n)``; they depend on the numbers only.
 
@@ -419,7 +436,7 @@ def draw_permutations(
     """
     index = Representation(np.arange(len(numbers), dtype=np.float64)[:, None], numbers)
     view = null_views(spec, params, index)[0]
-    return np.stack([view.draw(rng).matrix[:, 0] for _ in range(draws)]).astype(np.int64)
+    return np.stack([view.draw(rng).matrix[:, 0] for rng in generators]).astype(np.int64)
 
 
 def _check_invariances(spec: Spec, declared: Iterable[str]) -> None:

@@ -1,0 +1,158 @@
+"""Representational similarity analysis: correlate the pairwise distances of two models."""
+
+from __future__ import annotations
+
+import warnings
+from abc import abstractmethod
+
+import numpy as np
+from scipy.spatial.distance import squareform
+
+from numgeom import Representation
+from numgeom_plugins.convergence.ranks import average_ranks
+from numgeom_plugins.convergence.trace import F64, TraceMetric, UnitMatrix, no_contrast
+from numgeom_plugins.convergence.variance import anisotropy
+
+# Rounding of a cosine, and of a squared distance relative to the squared norms of its two rows.
+ROUNDING = 1e-12
+
+
+class _RSA(TraceMetric):
+    """Correlation of the upper triangles of two distance matrices.
+
+    Both triangles of a symmetric matrix with zero diagonal double every sum, so the correlation of the
+    upper triangles is that of the whole matrices.
+    """
+
+    def matrix(self, rep: Representation) -> F64:
+        """The centred distances (or their ranks), with a zero diagonal."""
+        values = self.values(rep)
+        scale = float(np.abs(values).max(initial=0.0))
+        values -= values.mean()
+        if np.linalg.norm(values) <= ROUNDING * scale * np.sqrt(values.size):
+            raise no_contrast(self.name, "all pairs of rows are equally far apart")
+        matrix: F64 = squareform(values, checks=False)
+        return matrix
+
+    @abstractmethod
+    def values(self, rep: Representation) -> F64:
+        """The upper triangle, ``(n (n - 1) / 2,)``, row by row."""
+
+
+class SpearmanEuclideanRSA(_RSA):
+    """Spearman correlation of the Euclidean distances of all pairs, in [-1, 1].
+
+    Ties get their average rank, and distances that differ by rounding only are ties.
+    Invariant to rotation, isotropic scale and translation.
+
+    References
+    ----------
+    Kriegeskorte, Mur & Bandettini 2008, Frontiers in Systems Neuroscience 2:4.
+
+    Examples
+    --------
+    >>> from numgeom import Representation
+    >>> rows = np.random.default_rng(0).standard_normal((6, 3))
+    >>> metric = SpearmanEuclideanRSA()
+    >>> a = metric.prepare(Representation(rows, np.arange(6)))
+    >>> b = metric.prepare(Representation(5.0 - 2.0 * rows, np.arange(6)))
+    >>> round(metric.score(a, b), 12)
+    1.0
+    """
+
+    name = "rsa_spearman_euclidean"
+
+    def values(self, rep: Representation) -> F64:
+        """Ranks of the squared distances: squaring keeps the order, and its rounding error is known."""
+        work = rep.workspace
+        norms = np.diagonal(work.gram)
+        scale = squareform(norms[:, None] + norms[None, :], checks=False)
+        return average_ranks(squareform(work.squared_distances, checks=False), ROUNDING * scale)
+
+
+class PearsonEuclideanRSA(_RSA):
+    """Pearson correlation of the Euclidean distances of all pairs, in [-1, 1].
+
+    Invariant to rotation, isotropic scale and translation.
+
+    References
+    ----------
+    Kriegeskorte, Mur & Bandettini 2008, Frontiers in Systems Neuroscience 2:4.
+
+    Examples
+    --------
+    >>> from numgeom import Representation
+    >>> metric = PearsonEuclideanRSA()
+    >>> state = metric.prepare(Representation(np.array([[0.0], [1.0], [3.0]]), np.arange(3)))
+    >>> round(metric.score(state, state), 12)
+    1.0
+    """
+
+    name = "rsa_pearson_euclidean"
+
+    def values(self, rep: Representation) -> F64:
+        """Euclidean distances, relative to the root of the energy."""
+        return np.asarray(
+            squareform(rep.workspace.distances, checks=False) / np.sqrt(rep.workspace.energy), dtype=np.float64
+        )
+
+
+class _Cosine(_RSA):
+    def prepare(self, rep: Representation) -> UnitMatrix:
+        """The matrix of ``rep`` at unit norm; W-ANISO where the common mean dominates its cosines."""
+        caveat = anisotropy(rep)
+        if caveat is not None:
+            warnings.warn(caveat, stacklevel=2)
+        return super().prepare(rep)
+
+
+class SpearmanCosineRSA(_Cosine):
+    """Spearman correlation of the cosine distances of all pairs of raw rows, in [-1, 1].
+
+    Invariant to rotation and isotropic scale, not to translation. A zero row has cosine 0 with all others.
+
+    References
+    ----------
+    Kriegeskorte, Mur & Bandettini 2008, Frontiers in Systems Neuroscience 2:4.
+
+    Examples
+    --------
+    >>> from numgeom import Representation
+    >>> rows = np.random.default_rng(0).standard_normal((6, 3))
+    >>> metric = SpearmanCosineRSA()
+    >>> a = metric.prepare(Representation(rows, np.arange(6)))
+    >>> b = metric.prepare(Representation(-2.0 * rows, np.arange(6)))
+    >>> round(metric.score(a, b), 12)
+    1.0
+    """
+
+    name = "rsa_spearman_cosine"
+
+    def values(self, rep: Representation) -> F64:
+        """Ranks of the cosine distances."""
+        return average_ranks(1.0 - squareform(rep.workspace.cosines, checks=False), ROUNDING)
+
+
+class PearsonCosineRSA(_Cosine):
+    """Pearson correlation of the cosine distances of all pairs of raw rows, in [-1, 1].
+
+    Invariant to rotation and isotropic scale, not to translation. A zero row has cosine 0 with all others.
+
+    References
+    ----------
+    Kriegeskorte, Mur & Bandettini 2008, Frontiers in Systems Neuroscience 2:4.
+
+    Examples
+    --------
+    >>> from numgeom import Representation
+    >>> metric = PearsonCosineRSA()
+    >>> state = metric.prepare(Representation(np.array([[0.0, 1.0], [1.0, 0.0], [-1.0, -1.0]]), np.arange(3)))
+    >>> round(metric.score(state, state), 12)
+    1.0
+    """
+
+    name = "rsa_pearson_cosine"
+
+    def values(self, rep: Representation) -> F64:
+        """Cosine distances."""
+        return 1.0 - np.asarray(squareform(rep.workspace.cosines, checks=False), dtype=np.float64)

@@ -1,0 +1,200 @@
+"""Order modes: whether an agreement is more than that of two ordered curves.
+
+Let V hold the eigenvectors of the centred random-walk kernel ``H min(t_i, t_j) H`` by falling eigenvalue, for
+an index t of the numbers. For consecutive n they are the cosines of the discrete cosine transform. A random
+walk in t has independent modes ``V'X`` exactly, a stationary process nearly. The first q modes, the smooth
+shape itself, are dropped from both sides; the signs of the other modes of one side are then flipped at random.
+That keeps the power of every mode, the width, the noise and the projection, and destroys what ties modes
+together: periodic codes, digit classes, helices. Under independent symmetric modes the test is exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from numgeom import Incompatible, Representation
+
+F64 = npt.NDArray[np.float64]
+
+BASES = ("n", "log")
+
+# With m modes there are 2^(m - 1) distinct draws, as flipping all signs changes nothing: 8 modes reach p < .01.
+FEWEST = 8
+
+
+@dataclass(frozen=True, eq=False)
+class OrderModesView:
+    """The comparison in one order basis.
+
+    Attributes
+    ----------
+    name : str
+        ``"n"`` or ``"log"``.
+    observed : Representation
+        The residual ``basis @ coefficients``: the rows without the smooth shape.
+    basis : ndarray, shape (n, m)
+        The modes that are left, orthonormal and each of mean 0; m = n - 1 - q.
+    coefficients : ndarray, shape (m, d)
+        The rows in that basis.
+    """
+
+    name: str
+    observed: Representation
+    basis: F64
+    coefficients: F64
+
+    def signs(self, rng: np.random.Generator) -> F64:
+        """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
+        return np.asarray(2.0 * rng.integers(0, 2, len(self.coefficients)) - 1.0, dtype=np.float64)
+
+    def draw(self, rng: np.random.Generator) -> Representation:
+        """The residual with the sign of each mode flipped at random."""
+        return self.observed.with_matrix((self.basis * self.signs(rng)) @ self.coefficients)
+
+
+class OrderModes:
+    """The default order-aware null: random signs of the modes of an order basis.
+
+    Parameters
+    ----------
+    q : int
+        How many of the smoothest modes are dropped.
+    bases : sequence of {"n", "log"}
+        Indices t: the number itself, or ``log(n + 1)`` (``-log(1 - n)`` below 0); the larger p counts.
+
+    Notes
+    -----
+    The kernel does not change when t is shifted (``H 11' = 0``), so any integers will do. Rescaling t scales
+    its eigenvalues only.
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).standard_normal((30, 4)).cumsum(axis=0)
+    >>> views = OrderModes(q=20).views(Representation(rows, np.arange(30)))
+    >>> [(view.name, view.basis.shape, view.coefficients.shape) for view in views]
+    [('n', (30, 9), (9, 4)), ('log', (30, 9), (9, 4))]
+    """
+
+    def __init__(self, q: int = 20, bases: Iterable[str] | str = BASES) -> None:
+        self.q = int(q)
+        self.bases = (bases,) if isinstance(bases, str) else tuple(bases)
+        unknown = [name for name in self.bases if name not in BASES]
+        if unknown or not self.bases:
+            raise Incompatible(
+                f"order_modes has the bases {' and '.join(BASES)}, not {', '.join(unknown) or 'none'}; "
+                "type order_modes(bases=n), or leave bases away for both."
+            )
+        if self.q < 0:
+            raise Incompatible(f"order_modes cannot drop q={self.q} modes; type order_modes(q=20), or q=0 for none.")
+
+    def views(self, rep: Representation) -> Sequence[OrderModesView]:
+        """One view a basis.
+
+        Parameters
+        ----------
+        rep : Representation
+
+        Returns
+        -------
+        sequence of OrderModesView
+
+        Raises
+        ------
+        Incompatible
+            If fewer than 8 modes are left (n < q + 9), or nothing is left of the rows.
+        """
+        return [self._view(rep, name) for name in self.bases]
+
+    def _view(self, rep: Representation, name: str) -> OrderModesView:
+        basis = residual_modes(rep, name, self.q)
+        centred = rep.workspace.centred
+        coefficients = basis.T @ centred
+        # A residual at the rounding of the rows themselves would be compared as if it were signal.
+        if float(np.square(coefficients).sum()) <= 1e-28 * float(np.square(rep.matrix, dtype=np.float64).sum()):
+            raise Incompatible(
+                f"the rows hold nothing but the {self.q} smoothest modes in {name}, so order_modes has no residual to "
+                "compare; type order_modes(q=0) to compare the smooth shape itself."
+            )
+        return OrderModesView(name, rep.with_matrix(basis @ coefficients), basis, coefficients)
+
+
+def residual_modes(rep: Representation, name: str, q: int) -> F64:
+    """The modes of one order basis beyond the first ``q``, ``(n, n - 1 - q)``.
+
+    Parameters
+    ----------
+    rep : Representation
+        Only its numbers are read.
+    name : {"n", "log"}
+    q : int
+
+    Returns
+    -------
+    ndarray, shape (n, n - 1 - q)
+
+    Raises
+    ------
+    Incompatible
+        If fewer than 8 modes are left.
+    """
+    least = q + 1 + FEWEST
+    if rep.n < least:
+        room = rep.n - 1 - FEWEST
+        remedy = (
+            f"lower q to {room} or less: order_modes(q={room})" if room > 0
+            else "lower q: order_modes(q=0)" if room == 0
+            else f"give at least {FEWEST + 1} numbers and order_modes(q=0)"
+        )  # fmt: skip
+        raise Incompatible(
+            f"order modes with q={q} need at least {least} numbers ({FEWEST} modes must be left); these are {rep.n}; "
+            f"{remedy}."
+        )
+    return order_basis(tuple(int(number) for number in rep.numbers), name)[:, q:]
+
+
+@lru_cache(maxsize=16)
+def order_basis(numbers: tuple[int, ...], name: str) -> F64:
+    """Eigenvectors of the centred random-walk kernel of ``numbers``, by falling eigenvalue.
+
+    The pseudo-inverse of the kernel is the Laplacian of a path whose edges weigh one over the gap in t: a
+    tridiagonal matrix with the same eigenvectors, all its eigenvalues distinct.
+
+    Parameters
+    ----------
+    numbers : tuple of int, length n
+        Strictly increasing.
+    name : {"n", "log"}
+
+    Returns
+    -------
+    ndarray, shape (n, n - 1)
+        Orthonormal columns of mean 0; in each, the first of the largest entries is positive.
+
+    Examples
+    --------
+    >>> basis = order_basis((0, 1, 2, 3), "n")
+    >>> bool(np.allclose(basis[:, 0], np.sqrt(0.5) * np.cos(np.pi * (np.arange(4) + 0.5) / 4)))
+    True
+    """
+    from scipy.linalg import eigh_tridiagonal
+
+    values = np.array(numbers, dtype=np.float64)
+    index = values if name == "n" else np.sign(values) * np.log1p(np.abs(values))
+    weights = 1.0 / np.diff(index)
+    diagonal = np.zeros(len(values))
+    diagonal[:-1] += weights
+    diagonal[1:] += weights
+    _, vectors = eigh_tridiagonal(diagonal, -weights)
+    # Eigenvalues of the Laplacian rise as those of the kernel fall; the first belongs to the constant.
+    basis = vectors[:, 1:] - vectors[:, 1:].mean(axis=0)
+    size = np.abs(basis)
+    peak = np.argmax(size >= (1.0 - 1e-9) * size.max(axis=0), axis=0)
+    basis *= np.sign(np.take_along_axis(basis, peak[None, :], axis=0))
+    basis = np.ascontiguousarray(basis)
+    basis.setflags(write=False)
+    return basis

@@ -1,0 +1,79 @@
+"""Renderers: one table to one file. What people read is rounded; csv and parquet keep every digit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from numgeom import RendererSpec, hookimpl
+
+
+@hookimpl
+def numgeom_renderers() -> Iterable[RendererSpec]:
+    """Six ways to write any table, a picture each for pair matrices and coordinates, and a page of all."""
+    return [
+        RendererSpec(
+            name="markdown",
+            summary="A Markdown table with its title and notes",
+            target="numgeom_plugins.renderers.markdown:markdown",
+            default=1,
+            suffix=".md",
+        ),
+        RendererSpec(
+            name="csv",
+            summary="Comma-separated values in full precision",
+            target="numgeom_plugins.renderers.data:csv",
+            default=2,
+            suffix=".csv",
+        ),
+        RendererSpec(
+            name="parquet",
+            summary="Parquet in full precision and with its column types",
+            target="numgeom_plugins.renderers.data:parquet",
+            suffix=".parquet",
+        ),
+        RendererSpec(
+            name="latex",
+            summary="A LaTeX table with booktabs rules",
+            target="numgeom_plugins.renderers.latex:latex",
+            suffix=".tex",
+        ),
+        RendererSpec(
+            name="terminal",
+            summary="The table as a terminal shows it, as plain text",
+            target="numgeom_plugins.renderers.terminal:terminal",
+            params={"width": 0},
+            suffix=".txt",
+        ),
+        RendererSpec(
+            name="html",
+            summary="A self-contained HTML page, or only its table as a fragment",
+            target="numgeom_plugins.renderers.html:html",
+            params={"fragment": False},
+            suffix=".html",
+        ),
+        RendererSpec(
+            name="report",
+            summary="All tables and figures of a study on one self-contained page",
+            target="numgeom_plugins.renderers.report:report",
+            suffix=".html",
+            tables=frozenset({"report"}),
+        ),
+        RendererSpec(
+            name="heatmap",
+            summary="Models against models, the score beside its excess over each null",
+            target="numgeom_plugins.renderers.heatmap:heatmap",
+            params={"alpha": 0.05, "dpi": 150},
+            default=3,
+            suffix=".png",
+            tables=frozenset({"convergence_matrix"}),
+        ),
+        RendererSpec(
+            name="scatter",
+            summary="A reduction coloured by value and by each digit, beside the same reduction of its controls",
+            target="numgeom_plugins.renderers.scatter:scatter",
+            params={"dpi": 150},
+            default=4,
+            suffix=".png",
+            tables=frozenset({"coordinates"}),
+        ),
+    ]
