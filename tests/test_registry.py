@@ -44,9 +44,7 @@ def test_a_wrong_file_is_one_line_with_its_place(tmp_path: Path, text: str, says
 
 def test_the_users_file_lies_over_ours(tmp_path: Path) -> None:
     (tmp_path / "rows.npz").write_bytes(b"")
-    path = write(
-        tmp_path, "schema = 1\n[models.mine]\nsource='rows'\nid='rows.npz'\n[suites.quickstart]\ndraws=11"
-    )
+    path = write(tmp_path, "schema = 1\n[models.mine]\nsource='rows'\nid='rows.npz'\n[suites.quickstart]\ndraws=11")
     registry = load_registry(path)
     assert registry.models["mine"].id == str(tmp_path / "rows.npz")
     assert registry.suite("quickstart").draws == 11
