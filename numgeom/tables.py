@@ -162,8 +162,7 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
         if held["status"] != "ok":
             reasons.append(f"{held['status']}: {held['reason']}")
     row["verdict"] = _verdict(pair, nulls) if len(scored) else ""
-    codes = dict.fromkeys(code for text in pair["warnings"] for code in text.split("; ") if code)
-    row["warnings"] = " ".join(codes)
+    row["warnings"] = _codes(pair)
     if reasons:
         row["reason"] = "; ".join(dict.fromkeys(reasons))
     return row
@@ -223,16 +222,22 @@ def _described(group: pd.DataFrame, kind: str, key: Sequence[str], numbers: str)
                     row[held["measure"]] = held[column]
                 if held["status"] == "error" or (held["status"] == "skipped" and kind != "probe"):
                     row["reason"] = f"{held['status']}: {held['reason']}"
+        codes = _codes(one)
+        if codes:
+            lines["value"]["warnings"] = codes
         rows += [line for line in lines.values() if len(lines) == 1 or _holds(line) or line is lines["value"]]
     frame = pd.DataFrame(rows)
-    if "reason" in frame:
-        frame["reason"] = frame.pop("reason").fillna("")
+    for text in ("warnings", "reason"):
+        if text in frame:
+            frame[text] = frame.pop(text).fillna("")
     label = " of ".join(reversed(key))
     return Table(_stem(kind, *key, numbers), kind, f"{label}, numbers {numbers}", frame, _legend(group, {}))
 
 
 def _holds(line: Mapping[str, Any]) -> bool:
-    return "reason" in line or any(not pd.isna(v) for k, v in line.items() if k not in ("model", "n", "row"))
+    return "reason" in line or any(
+        not pd.isna(v) for k, v in line.items() if k not in ("model", "n", "row", "warnings")
+    )
 
 
 def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
@@ -242,8 +247,12 @@ def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
         for name in dict.fromkeys(group["null"])
         if name in nulls
     ]
-    codes = sorted({code for text in group["warnings"] for code in text.split("; ") if code})
-    return (*notes, *(f"{code}: {GIST[code]}." for code in codes if code in GIST))
+    return (*notes, *(f"{code}: {GIST[code]}." for code in _codes(group).split() if code in GIST))
+
+
+def _codes(rows: pd.DataFrame) -> str:
+    """The warning codes of some rows, each once."""
+    return " ".join(sorted({code for text in rows["warnings"] for code in text.split("; ") if code}))
 
 
 def _labelled(frame: pd.DataFrame) -> pd.DataFrame:

@@ -147,9 +147,11 @@ class Workspace:
 
     @property
     def duplicate_rows(self) -> int:
-        """How many rows are exact copies of an earlier row."""
+        """How many rows are copies of an earlier row: apart by at most 1e-5 of their distance from the centre."""
 
         def compute() -> int:
-            return int(self._matrix.shape[0] - np.unique(self._matrix, axis=0).shape[0])
+            norms = np.diagonal(self.gram)
+            copies = np.tril(self.squared_distances <= 1e-10 * (norms[:, None] + norms[None, :]), -1)
+            return int(copies.any(axis=1).sum())
 
         return self.memo("duplicate_rows", compute)

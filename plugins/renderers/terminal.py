@@ -72,7 +72,7 @@ def print_table(table: Table, console: Console) -> None:
     names = [str(name) for name in table.frame.columns]
     numeric = [is_numeric(table.frame[name]) for name in table.frame.columns]
     rows = text_rows(table.frame)
-    widths = [max(map(cell_len, [name, *(row[j] for row in rows)])) for j, name in enumerate(names)]
+    widths = [max(map(cell_len, [*name.split(), *(row[j] for row in rows)])) for j, name in enumerate(names)]
     shown = list(range(len(names)))
     if table.title:
         console.print(Text(table.title, style="bold"))
@@ -88,7 +88,8 @@ def print_table(table: Table, console: Console) -> None:
         grid = RichTable(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, PADDING))
         for j in block:
             fits = widths[j] <= console.width // 2
-            grid.add_column(Text(names[j]), justify="right" if numeric[j] else "left", no_wrap=fits, overflow="fold")
+            head = Text(names[j].replace(" ", "\n"))
+            grid.add_column(head, justify="right" if numeric[j] else "left", no_wrap=fits, overflow="fold")
         for row in rows:
             grid.add_row(*(Text(row[j]) for j in block))
         console.print(grid)
