@@ -155,16 +155,12 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
         "n": first["n"],
         "value": scored.iloc[0] if len(scored) else np.nan,
     }
-    reasons = []
     for _, held in pair.iterrows():
         if held["null"]:
             row.update({f"{held['null']} {name}": held[name] for name in ("excess", "z", "p")})
-        if held["status"] != "ok":
-            reasons.append(f"{held['status']}: {held['reason']}")
-    row["verdict"] = _verdict(pair, nulls) if len(scored) else ""
+    statuses = sorted({str(status) for status in pair["status"]} - {"ok"})
+    row["verdict"] = _verdict(pair, nulls) if len(scored) else ", ".join(statuses)
     row["warnings"] = _codes(pair)
-    if reasons:
-        row["reason"] = "; ".join(dict.fromkeys(reasons))
     return row
 
 
@@ -220,29 +216,31 @@ def _described(group: pd.DataFrame, kind: str, key: Sequence[str], numbers: str)
                 row = lines.setdefault(line, {"model": model, "n": n, **({} if kind == "probe" else {"row": line})})
                 if held["measure"] and (held["measure"] not in row or pd.isna(row[held["measure"]])):
                     row[held["measure"]] = held[column]
-                if held["status"] == "error" or (held["status"] == "skipped" and kind != "probe"):
-                    row["reason"] = f"{held['status']}: {held['reason']}"
         codes = _codes(one)
         if codes:
             lines["value"]["warnings"] = codes
-        rows += [line for line in lines.values() if len(lines) == 1 or _holds(line) or line is lines["value"]]
+        rows += [line for line in lines.values() if _holds(line) or line is lines["value"]]
     frame = pd.DataFrame(rows)
-    for text in ("warnings", "reason"):
-        if text in frame:
-            frame[text] = frame.pop(text).fillna("")
+    if "warnings" in frame:
+        frame["warnings"] = frame.pop("warnings").fillna("")
     label = " of ".join(reversed(key))
     return Table(_stem(kind, *key, numbers), kind, f"{label}, numbers {numbers}", frame, _legend(group, {}))
 
 
 def _holds(line: Mapping[str, Any]) -> bool:
-    return "reason" in line or any(
-        not pd.isna(v) for k, v in line.items() if k not in ("model", "n", "row", "warnings")
-    )
+    return any(not pd.isna(v) for k, v in line.items() if k not in ("model", "n", "row", "warnings"))
 
 
 def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the nulls of a table keep and destroy, and what its warning codes mean."""
-    notes = [
+    """Why numbers are missing, what the nulls of a table keep and destroy, and what its warning codes mean."""
+    missing: dict[str, list[str]] = {}
+    for _, held in group[group["status"] != "ok"].iterrows():
+        # A probe that finds none says so by an empty cell.
+        if held["kind"] != "probe" or held["status"] == "error":
+            where = f"{held['a']} and {held['b']}" if held["b"] else held["a"]
+            missing.setdefault(f"{held['status']}: {held['reason']}", []).append(where)
+    notes = [f"{', '.join(dict.fromkeys(where))}: {reason}" for reason, where in missing.items()]
+    notes += [
         f"{name} keeps {nulls[name]['keeps']}; destroys {nulls[name]['destroys']}."
         for name in dict.fromkeys(group["null"])
         if name in nulls

@@ -21,7 +21,7 @@ def numgeom_reducers() -> Iterable[ReducerSpec]:
             reference="Pearson 1901; scikit-learn PCA",
             target="sklearn.decomposition:PCA",
             params={"n_components": 2, "whiten": False, "svd_solver": "full"},
-            draws=20,
+            draws=5,
         ),
         ReducerSpec(
             name="svd_uncentred",
@@ -29,7 +29,7 @@ def numgeom_reducers() -> Iterable[ReducerSpec]:
             reference="Eckart & Young 1936",
             target="numgeom_plugins.reducers.svd:UncentredSVD",
             params={"n_components": 2},
-            draws=20,
+            draws=5,
         ),
         ReducerSpec(
             name="tsne",
@@ -46,7 +46,7 @@ def numgeom_reducers() -> Iterable[ReducerSpec]:
                 "init": "pca",
             },
             deterministic=False,
-            draws=3,
+            draws=5,
         ),
         ReducerSpec(
             name="umap",
@@ -64,6 +64,6 @@ def numgeom_reducers() -> Iterable[ReducerSpec]:
                 "n_jobs": 1,
             },
             deterministic=False,
-            draws=3,
+            draws=5,
         ),
     ]

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 
 from numgeom import RendererSpec, hookimpl
 
+# Tidy frames of matrices and coordinates are for pictures; what people read are the flat tables.
+FLAT = frozenset({"probe", "geometry", "reduction", "convergence", "long"})
+
 
 @hookimpl
 def numgeom_renderers() -> Iterable[RendererSpec]:
@@ -17,6 +20,7 @@ def numgeom_renderers() -> Iterable[RendererSpec]:
             target="numgeom_plugins.renderers.markdown:markdown",
             default=1,
             suffix=".md",
+            tables=FLAT,
         ),
         RendererSpec(
             name="csv",
@@ -24,18 +28,21 @@ def numgeom_renderers() -> Iterable[RendererSpec]:
             target="numgeom_plugins.renderers.data:csv",
             default=2,
             suffix=".csv",
+            tables=FLAT,
         ),
         RendererSpec(
             name="parquet",
             summary="Parquet in full precision and with its column types",
             target="numgeom_plugins.renderers.data:parquet",
             suffix=".parquet",
+            tables=FLAT,
         ),
         RendererSpec(
             name="latex",
             summary="A LaTeX table with booktabs rules",
             target="numgeom_plugins.renderers.latex:latex",
             suffix=".tex",
+            tables=FLAT,
         ),
         RendererSpec(
             name="terminal",
@@ -43,6 +50,7 @@ def numgeom_renderers() -> Iterable[RendererSpec]:
             target="numgeom_plugins.renderers.terminal:terminal",
             params={"width": 0},
             suffix=".txt",
+            tables=FLAT,
         ),
         RendererSpec(
             name="html",
@@ -50,6 +58,7 @@ def numgeom_renderers() -> Iterable[RendererSpec]:
             target="numgeom_plugins.renderers.html:html",
             params={"fragment": False},
             suffix=".html",
+            tables=FLAT,
         ),
         RendererSpec(
             name="report",
