@@ -245,6 +245,40 @@ def plugins(plugins_dir: PluginsDirs = None, registry: RegistryFile = None, as_j
     _print_rows("plugins", rows, as_json)
 
 
+@app.command()
+def check(
+    what: Annotated[str, typer.Argument(help="A name of any kind, a plugin file (my_metric.py), or all.")],
+    plugins_dir: PluginsDirs = None,
+    registry: RegistryFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold plugins to what their cards declare: range, symmetry, invariances, numerics."""
+    from numgeom.registry import load_registry, open_catalog
+    from numgeom.testing import Report, run_checks, select
+    from numgeom.testing.runner import missing_packages
+
+    specs = select(what, open_catalog(load_registry(registry), plugins_dir or []))
+    report = Report()
+    with _Screen() as screen:
+        for done, spec in enumerate(specs):
+            screen(f"check {spec.kind} {spec.name}", done, len(specs))
+            if len(specs) > 1 and missing_packages(spec):
+                report.absent.append(f"{spec.kind} {spec.name} needs {', '.join(missing_packages(spec))}")
+            else:
+                report.extend(run_checks(spec))
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=2))
+    elif len(specs) <= 4:
+        _print_rows("checks", report.rows(), as_json=False)
+    else:
+        _print_rows("cards", report.counts(), as_json=False)
+    _say(report.summary)
+    for failed in report.failures:
+        _say(f"failed: {failed.kind} {failed.spec}, {failed.check} (from {failed.claim}): {failed.detail}")
+    if not report.ok:
+        raise typer.Exit(2)
+
+
 @app.callback(invoke_without_command=True)
 def _version(
     version: Annotated[bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)] = False,

@@ -165,18 +165,16 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _verdict(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> str:
-    """What the pair may be called: the last claim in the order of the nulls, if all before it hold too."""
-    claims = [
-        (nulls[held["null"]]["claim"], passes(_number(held["p"]), _number(held["excess"])))
-        for _, held in pair.iterrows()
-        if nulls.get(held["null"], {}).get("claim") and held["status"] == "ok"
-    ]
-    earned = [claim for claim, passed in claims if passed]
-    if not claims:
-        return ""
-    if not earned:
-        return f"not {claims[0][0]}"
-    return earned[-1] if len(earned) == len(claims) else f"{earned[-1]} only"
+    """What the pair may be called: the last claim, in the order of the nulls, before one that fails."""
+    earned = ""
+    for _, held in pair.iterrows():
+        claim = nulls.get(held["null"], {}).get("claim")
+        if not claim or held["status"] != "ok":
+            continue
+        if not passes(_number(held["p"]), _number(held["excess"])):
+            return f"{earned} only" if earned else f"not {claim}"
+        earned = claim
+    return earned
 
 
 def _squares(group: pd.DataFrame) -> pd.DataFrame:
