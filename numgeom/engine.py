@@ -29,7 +29,7 @@ from numgeom.specs import ReducerSpec
 from numgeom.store import Store, digest
 
 # Bumped when the way in which scores are held against nulls changes; part of every cache key.
-ENGINE_VERSION = 1
+ENGINE_VERSION = 2
 FEWEST_SHARED = 4
 
 Progress = Callable[[str, int, int], None]
@@ -324,7 +324,7 @@ def _score_in_space(
             reps = [replace(reduce(space, rep, seed), origin=None) for rep in reps]
         except Exception as error:
             return [failure(error, space.plugin)] * len(pairs)
-    return score_pairs(metric, null, reps, pairs, draws=draws, seed=seed)
+    return score_pairs(metric, null, reps, pairs, draws=draws, seed=seed, intervals=True)
 
 
 def _held(cell: Cell, result: Any, position: int) -> dict[str, Any]:

@@ -27,6 +27,8 @@ class Outcome:
     null_value : float or None
         What was held against the null: the value itself, unless the null scores a projection.
     null_mean, null_sd, excess, z, p, calibrated : float or None
+    lo, hi : float or None
+        95 % interval of the value over numbers.
     status : {"ok", "skipped", "error"}
     reason : str
     warnings : list of str
@@ -43,6 +45,8 @@ class Outcome:
     z: float | None = None
     p: float | None = None
     calibrated: float | None = None
+    lo: float | None = None
+    hi: float | None = None
     status: str = "ok"
     reason: str = ""
     warnings: list[str] = field(default_factory=list)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from numgeom.calibrate import Calibration, calibrate, passes
 from numgeom.catalog import Choice
 from numgeom.errors import Incompatible, NumgeomError
+from numgeom.intervals import jackknife_intervals
 from numgeom.outcome import Outcome, caveats, failure
 from numgeom.representation import Representation
 from numgeom.seeds import generator, generators
@@ -37,6 +38,7 @@ def score_pairs(
     *,
     draws: int,
     seed: int,
+    intervals: bool = False,
 ) -> list[Outcome]:
     """Score ``pairs`` of ``reps``, which all hold the same numbers.
 
@@ -49,6 +51,8 @@ def score_pairs(
         Indices into ``reps``.
     draws, seed : int
         Draw ``k`` is the same for every pair, and whichever other pairs are scored with it.
+    intervals : bool
+        Whether to give every score its jackknife interval.
 
     Returns
     -------
@@ -60,6 +64,10 @@ def score_pairs(
         scorer.score_all()
     outcomes = {pair: scorer.outcome(pair) for pair in pairs}
     sound = [pair for pair in pairs if outcomes[pair].status == "ok"]
+    if intervals and sound:
+        found = jackknife_intervals(scorer.metric, scorer.spec.range, reps, sound)
+        for pair, interval in zip(sound, found, strict=True):
+            outcomes[pair].lo, outcomes[pair].hi = interval or (None, None)
     if null is not None and sound:
         _hold_against(scorer, null, {pair: outcomes[pair] for pair in sound}, draws, seed)
     return [outcomes[pair] for pair in pairs]
@@ -152,6 +160,7 @@ def _hold_against(
         if isinstance(held, Outcome):
             # The score stands in the rows of the other nulls; this row says why its null is missing.
             outcome.value, outcome.status, outcome.reason = None, held.status, f"null {null.label}: {held.reason}"
+            outcome.lo = outcome.hi = None
             continue
         calibration, null_value = held
         outcome.hold_against(calibration, null_value, draws)
