@@ -269,7 +269,8 @@ def check(
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))
     elif len(specs) <= 4:
-        _print_rows("checks", report.rows(), as_json=False)
+        for spec in specs:
+            _print_rows(f"{spec.kind} {spec.name}", report.rows(spec), as_json=False)
     else:
         _print_rows("cards", report.counts(), as_json=False)
     _say(report.summary)

@@ -63,7 +63,8 @@ def numgeom_geometry_metrics() -> Iterable[GeometrySpec]:
             target="numgeom_plugins.geometry.fidelity:fidelity",
             params={"neighbours": 10},
             range=(-1.0, np.inf),
-            invariant_to=RIGID,
+            # Not to rotations of the picture: order_spearman is a maximum over its axes.
+            invariant_to=frozenset({"scale", "translation", "permutation"}),
             nulls=("random_tokens", "row_permutation"),
             of_reduction=True,
         ),
