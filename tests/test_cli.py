@@ -83,6 +83,13 @@ def test_everything_is_written_where_out_says(numgeom, tmp_path: Path, rows_file
     assert {name for name in names if name.startswith("matrix") and name.endswith(".png")}
     assert {name for name in names if name.startswith("reduction") and name.endswith(".png")}
     assert {name for name in names if name.startswith("convergence") and name.endswith(".md")}
+    assert numgeom("report", out).code == 0
+    page = (out / "report.html").read_text()
+    assert page.count("<img ") == len([name for name in names if name.endswith(".png")])
+    assert "<script" not in page
+    missing = numgeom("report", tmp_path / "nowhere")
+    assert missing.code == 2
+    assert "give the --out folder of a run" in missing.err
 
 
 def test_json_is_the_long_table(numgeom) -> None:  # type: ignore[no-untyped-def]
@@ -205,7 +212,7 @@ def test_a_bug_keeps_its_traceback_and_exits_with_one(tmp_path: Path) -> None:
 
 def test_version_and_help(numgeom) -> None:  # type: ignore[no-untyped-def]
     assert numgeom("--version").out.startswith("numgeom 0.")
-    for verb in ("compare", "run", "probe", "geometry", "list", "plugins"):
+    for verb in ("compare", "run", "probe", "geometry", "list", "plugins", "check", "report"):
         found = numgeom(verb, "--help")
         assert found.code == 0
         assert "--json" in found.out

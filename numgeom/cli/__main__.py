@@ -1,0 +1,5 @@
+"""``python -m numgeom.cli``."""
+
+from numgeom.cli import main
+
+main()
