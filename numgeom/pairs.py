@@ -144,6 +144,9 @@ class _Scorer:
         return Outcome(measure="score", value=value, warnings=codes)
 
     def calibrated(self, observed: float, values: F64) -> Calibration:
+        lost = int(np.count_nonzero(~np.isfinite(values)))
+        if lost:
+            raise NumgeomError(f"{self.choice.label} gave no finite score on {lost} of {values.size} null draws.")
         return calibrate(observed, values, direction=self.spec.direction, best=self.spec.best)
 
 
@@ -192,7 +195,10 @@ def _permute(scorer: _Scorer, null: Choice[NullSpec], outcomes: Mapping[Pair, Ou
     found: Found = {}
     for pair, outcome in outcomes.items():
         assert outcome.value is not None
-        found[pair] = (scorer.calibrated(outcome.value, values[pair]), outcome.value)
+        try:
+            found[pair] = (scorer.calibrated(outcome.value, values[pair]), outcome.value)
+        except NumgeomError as error:
+            found[pair] = failure(error, null.plugin)
     return found
 
 
@@ -202,31 +208,34 @@ def _replace_sides(
     """Surrogates of each side in turn, under each view; the largest p is reported, then the smallest z.
 
     A surrogate depends on one model only: the draws are the outer loop, and each is scored against all
-    other models of the group.
+    other models of the group. What fails for one model or one pair is that model's or that pair's row.
     """
-    views: dict[int, Sequence[NullView] | Exception] = {}
+    views: dict[int, Sequence[NullView]] = {}
+    problems: dict[int | Pair, Exception] = {}
     for index in sorted({i for pair in outcomes for i in pair}):
-        rep = scorer.reps[index]
         try:
-            views[index] = null_views(null.spec, null.params, narrow(rep, scorer.spec))
+            views[index] = null_views(null.spec, null.params, narrow(scorer.reps[index], scorer.spec))
         except Exception as error:
-            views[index] = error
-    found: Found = {}
+            problems[index] = error
     best: dict[Pair, list[tuple[Calibration, float]]] = {}
-    for pair in outcomes:
-        for i in pair:
-            problem = views[i]
-            if isinstance(problem, Exception):
-                found[pair] = failure(problem, null.plugin)
-    usable = [pair for pair in outcomes if pair not in found]
-    count = max((len(v) for v in views.values() if not isinstance(v, Exception)), default=0)
-    for position in range(count):
-        at = {i: v[position] for i, v in views.items() if not isinstance(v, Exception)}
-        for pair, held in _one_view(scorer, null, at, usable, draws, seed).items():
+    for position in range(max(map(len, views.values()), default=0)):
+        at = {i: held[position] for i, held in views.items()}
+        sound = [pair for pair in outcomes if not _problem(problems, pair)]
+        for pair, held in _one_view(scorer, null, at, sound, problems, draws, seed).items():
             best.setdefault(pair, []).extend(held)
-    for pair in usable:
-        found[pair] = max(best[pair], key=lambda held: (held[0].p, -(held[0].z if np.isfinite(held[0].z) else 0.0)))
+    found: Found = {}
+    for pair in outcomes:
+        problem = _problem(problems, pair)
+        if problem is None:
+            found[pair] = max(best[pair], key=lambda held: (held[0].p, -(held[0].z if np.isfinite(held[0].z) else 0.0)))
+        else:
+            found[pair] = failure(problem, null.plugin)
     return found
+
+
+def _problem(problems: Mapping[int | Pair, Exception], pair: Pair) -> Exception | None:
+    """What stands against a pair: a failure of one of its sides, or its own."""
+    return next((problems[key] for key in (*pair, pair) if key in problems), None)
 
 
 def _one_view(
@@ -234,34 +243,50 @@ def _one_view(
     null: Choice[NullSpec],
     views: Mapping[int, NullView],
     pairs: Sequence[Pair],
+    problems: dict[int | Pair, Exception],
     draws: int,
     seed: int,
 ) -> dict[Pair, list[tuple[Calibration, float]]]:
-    """Calibrations of each pair with its first and with its second side replaced."""
+    """Calibrations of each pair with its first and with its second side replaced; failures enter ``problems``."""
     metric = scorer.metric
-    states = {i: _prepared(scorer, view.observed) for i, view in views.items()}
-    observed = {(a, b): float(metric.score(states[a], states[b])) for a, b in pairs}
-    values = {pair: np.empty((2, draws)) for pair in pairs}
+    states: dict[int, Any] = {}
+    for i, view in views.items():
+        try:
+            states[i] = _prepared(scorer, view.observed)
+        except Exception as error:
+            problems[i] = error
+    values = {pair: np.empty((2, draws)) for pair in pairs if not _problem(problems, pair)}
     flipped = getattr(metric, "flipped", None)
     if flipped is not None and all(hasattr(view, "signs") for view in views.values()):
         # Sign flips of modes have a closed form in such a metric: all draws are one matrix product.
         signs = np.stack([_signs(null, views, seed, k) for k in range(draws)])
-        for a, b in pairs:
+        for a, b in values:
             values[a, b][0] = flipped(views[a], views[b], signs)
             values[a, b][1] = flipped(views[b], views[a], signs)
-        views = {}
-    for i, view in views.items():
-        for k in range(draws):
-            # Seeding by draw alone makes a pair's null the same whichever other models are in the study.
-            drawn = _prepared(scorer, view.draw(generator(seed, null.label + view.name, view.observed.numbers, k)))
-            for a, b in pairs:
-                if i == a:
-                    values[a, b][0, k] = metric.score(drawn, states[b])
-                if i == b:
-                    values[a, b][1, k] = metric.score(states[a], drawn)
-    return {
-        pair: [(scorer.calibrated(observed[pair], side), observed[pair]) for side in values[pair]] for pair in pairs
-    }
+    else:
+        for i in states:
+            mine = [pair for pair in values if i in pair]
+            try:
+                for k in range(draws):
+                    # Seeding by draw alone makes a pair's null the same whichever other models are in the study.
+                    rng = generator(seed, null.label + views[i].name, views[i].observed.numbers, k)
+                    drawn = _prepared(scorer, views[i].draw(rng))
+                    for a, b in mine:
+                        if i == a:
+                            values[a, b][0, k] = metric.score(drawn, states[b])
+                        if i == b:
+                            values[a, b][1, k] = metric.score(states[a], drawn)
+            except Exception as error:
+                problems[i] = error
+    found: dict[Pair, list[tuple[Calibration, float]]] = {}
+    for a, b in values:
+        if not _problem(problems, (a, b)):
+            try:
+                observed = float(metric.score(states[a], states[b]))
+                found[a, b] = [(scorer.calibrated(observed, side), observed) for side in values[a, b]]
+            except Exception as error:
+                problems[a, b] = error
+    return found
 
 
 def _signs(null: Choice[NullSpec], views: Mapping[int, NullView], seed: int, draw: int) -> npt.NDArray[np.float64]:

@@ -23,8 +23,8 @@ from numgeom.results import COLUMNS
 PLUGIN = """
 import os, pathlib, warnings
 import numpy as np
-from numgeom import (ConvergenceSpec, GeometrySpec, Incompatible, MeasurementWarning, ReducerSpec, Representation,
-                     SourceSpec, SourceError, hookimpl)
+from numgeom import (ConvergenceSpec, GeometrySpec, Incompatible, MeasurementWarning, NullSpec, ReducerSpec,
+                     Representation, SourceSpec, SourceError, hookimpl)
 
 def cloud(model, numbers, *, read, d=6):
     if model.id == "broken":
@@ -78,6 +78,15 @@ class First:
         self.n_components = n_components
     def fit_transform(self, X, y=None):
         return X[:, : self.n_components]
+
+def picky(rep, rng):
+    if rep.matrix[0, 0] > 0:
+        raise Incompatible("picky does not like this one.")
+    return rep.with_matrix(rep.matrix[rng.permutation(rep.n)])
+
+@hookimpl
+def numgeom_nulls():
+    return [NullSpec(name="picky", summary="for tests", target=picky, keeps="something", destroys="something else")]
 
 @hookimpl
 def numgeom_sources():
@@ -213,6 +222,17 @@ def test_an_exception_of_a_metric_is_that_pairs_row(plugin_dir: Path) -> None:
     assert set(errors["reason"]) == {"ValueError: cannot do this pair (in plugin 'bench')"}
 
 
+def test_a_null_that_refuses_one_model_leaves_the_pairs_of_the_others(plugin_dir: Path) -> None:
+    study = compare(plugin_dir, [f"cloud:{c}" for c in "abcdef"], metrics="nearness", nulls="picky")
+    liked = {c for c in "abcdef" if numgeom.load(f"cloud:{c}", plugins_dirs=[plugin_dir]).matrix[0, 0] <= 0}
+    assert 0 < len(liked) < 6
+    scored = study.frame[study.frame["status"] == "ok"]
+    assert {*scored["model_a"], *scored["model_b"]} == liked
+    assert len(scored) == len(liked) * (len(liked) - 1) // 2
+    refused = study.frame[study.frame["status"] == "skipped"]
+    assert set(refused["reason"]) == {"null picky: picky does not like this one."}
+
+
 def test_errors_are_not_cached(plugin_dir: Path) -> None:
     for _ in range(2):
         study = compare(plugin_dir, ["cloud:a", "cloud:b"], metrics="not_finite", nulls="row_permutation")
@@ -343,6 +363,25 @@ def test_score_on_plain_arrays_is_what_the_engine_computes(plugin_dir: Path) -> 
     assert found.value == pytest.approx(row["value"], rel=1e-12)
     assert found.nulls["row_permutation"].mean == pytest.approx(row["null_mean"], rel=1e-9)
     assert found.nulls["row_permutation"].p == row["p"]
+
+
+def test_a_score_that_is_lost_on_null_draws_has_no_p_value() -> None:
+    from numgeom.catalog import Choice
+    from numgeom.pairs import score_pairs
+    from numgeom.registry import open_catalog
+
+    def only_in_order(a: numgeom.Representation, b: numgeom.Representation) -> float:
+        return 1.0 if np.array_equal(a.matrix, b.matrix) else float("nan")
+
+    spec = numgeom.ConvergenceSpec(name="only_in_order", summary="for tests", target=only_in_order)
+    rep = numgeom.Representation(np.random.default_rng(0).standard_normal((8, 2)), np.arange(8))
+    choice = Choice(spec, {}, "only_in_order", "test", "")
+    for name in ("row_permutation", "covariance_gaussian"):
+        null = open_catalog().nulls.choose(name)
+        (outcome,) = score_pairs(choice, null, [rep, rep], [(0, 1)], draws=19, seed=0)
+        assert outcome.status == "error"
+        assert "gave no finite score on 19 of 19 null draws" in outcome.reason
+        assert outcome.p is None
 
 
 def test_score_checks_its_input() -> None:
