@@ -22,7 +22,8 @@ from numgeom.specs import (
 from numgeom.tokenizer import Tokenizer
 
 if TYPE_CHECKING:
-    from numgeom.api import Score, compare, geometry, load, probe, reduce, run, score
+    from numgeom.api import compare, geometry, load, probe, run
+    from numgeom.arrays import Score, reduce, score
     from numgeom.results import Study
     from numgeom.tables import Table
 
@@ -30,7 +31,8 @@ __version__ = "0.1.0"
 
 # The experiment floor brings pandas, pydantic and joblib; plugins that only announce cards do not wait for it.
 _LATER = {
-    **dict.fromkeys(("Score", "compare", "geometry", "load", "probe", "reduce", "run", "score"), "numgeom.api"),
+    **dict.fromkeys(("compare", "geometry", "load", "probe", "run"), "numgeom.api"),
+    **dict.fromkeys(("Score", "reduce", "score"), "numgeom.arrays"),
     "Study": "numgeom.results",
     "Table": "numgeom.tables",
 }

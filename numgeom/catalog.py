@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from numgeom.specs import (
 )
 
 S = TypeVar("S", bound=Spec)
+Names = str | Sequence[str]
 
 _CALL = re.compile(r"^\s*([A-Za-z0-9_]+)\s*(?:\((.*)\))?\s*$")
 
@@ -216,6 +217,19 @@ def split_list(text: str) -> list[str]:
     ['cka_linear', 'order_modes(q=10,bases=n)']
     """
     return [part.strip() for part in _split(text) if part.strip()]
+
+
+def as_names(names: Names | None) -> list[str] | None:
+    """One comma-separated text or a sequence of names, as a list.
+
+    Examples
+    --------
+    >>> as_names("a, b(k=1,j=2)"), as_names(["c"]), as_names(None)
+    (['a', 'b(k=1,j=2)'], ['c'], None)
+    """
+    if names is None:
+        return None
+    return split_list(names) if isinstance(names, str) else list(names)
 
 
 def _split(text: str) -> list[str]:
