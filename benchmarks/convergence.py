@@ -17,8 +17,8 @@ from itertools import combinations
 
 import numpy as np
 
-from numgeom.representation import Representation
 from numgeom.registry import open_catalog
+from numgeom.representation import Representation
 from numgeom.specs import make_metric
 
 GRAM = ("cka_linear", "cka_linear_debiased", "rsa_pearson_euclidean", "mutual_knn_cosine")
@@ -86,6 +86,20 @@ def peak_mib(call: Callable[[], object]) -> float:
     return peak / 2**20
 
 
+def compare(name: str, clouds: list[np.ndarray], repeats: int) -> str:
+    """One row of the table: ours, the limit, and peak memory beside the prepared states."""
+    if name in FACTOR:
+        repeats = 1
+        limit = seconds(lambda: factor_limit(clouds), repeats)
+    else:
+        limit = seconds(lambda: gram_limit(clouds), repeats)
+        limit += seconds(lambda: ranking(clouds), repeats) if name in RANKED else 0.0
+    spent = seconds(lambda: ours(name, clouds), repeats)
+    peak = peak_mib(lambda: ours(name, clouds))
+    states = len(clouds) * len(clouds[0]) ** 2 * 8 / 2**20
+    return f"| {name} | {len(clouds)} | {spent:.2f} | {limit:.2f} | {spent / limit:.2f} | {peak:.0f} | {states:.0f} |"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--models", type=int, nargs="+", default=[8, 16])
@@ -100,15 +114,7 @@ def main() -> None:
     for m in options.models:
         clouds = [rng.standard_normal((options.n, options.d)) for _ in range(m)]
         for name in options.metrics:
-            limit = seconds(lambda: gram_limit(clouds), options.repeats)
-            if name in RANKED:
-                limit += seconds(lambda: ranking(clouds), options.repeats)
-            if name in FACTOR:
-                limit = seconds(lambda: factor_limit(clouds), 1)
-            spent = seconds(lambda name=name: ours(name, clouds), 1 if name in FACTOR else options.repeats)
-            peak = peak_mib(lambda name=name: ours(name, clouds))
-            states = m * options.n**2 * 8 / 2**20
-            print(f"| {name} | {m} | {spent:.2f} | {limit:.2f} | {spent / limit:.2f} | {peak:.0f} | {states:.0f} |")
+            print(compare(name, clouds, options.repeats), flush=True)
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ class Spec:
     version : int
         Bumped when the numbers change; part of every cache key.
     requires : tuple of str
-        Import names of packages beyond numgeom's own; a missing one is an error with its pip line.
+        Packages beyond numgeom's own by import name, or ``"import=distribution"`` where the two differ
+        (``"ot=POT"``); a missing one is an error with its pip line.
     params : mapping
         Keyword parameters of the target and their defaults.
     default : int
@@ -107,7 +108,7 @@ class Spec:
         PluginError
             If a required package is missing (with the pip line) or the target cannot be imported.
         """
-        missing = [name for name in self.requires if importlib.util.find_spec(name) is None]
+        missing = self.missing_packages()
         if missing:
             raise PluginError(
                 f"{self.kind} {self.name!r} needs {', '.join(missing)}; type: pip install {' '.join(missing)}"
@@ -119,6 +120,11 @@ class Spec:
             return getattr(importlib.import_module(module), attribute)
         except (ImportError, AttributeError) as error:
             raise PluginError(f"{self.kind} {self.name!r}: cannot load {self.target!r}: {error}.") from error
+
+    def missing_packages(self) -> list[str]:
+        """The distributions that it requires and that are not installed."""
+        wanted = [name.partition("=") for name in self.requires]
+        return [package or module for module, _, package in wanted if importlib.util.find_spec(module) is None]
 
     def with_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Defaults overlaid with ``given``; a name that the card does not list is an error."""

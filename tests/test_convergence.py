@@ -21,7 +21,7 @@ from scipy.stats import pearsonr, spearmanr
 
 from numgeom import Incompatible, MeasurementWarning, Representation
 from numgeom.specs import make_metric
-from numgeom_plugins.convergence import numgeom_convergence_metrics
+from numgeom_plugins.convergence.core_cards import cards
 from numgeom_plugins.convergence.moments import features, permutation_moments
 from numgeom_plugins.convergence.ranks import average_ranks
 from numgeom_plugins.nulls.order_modes import OrderModes
@@ -31,7 +31,7 @@ F64 = npt.NDArray[np.float64]
 # Caveats of the measured rows are no errors of the code; the test of the caveat looks for them itself.
 pytestmark = pytest.mark.filterwarnings("ignore::numgeom.errors.MeasurementWarning")
 
-SPECS = {spec.name: spec for spec in numgeom_convergence_metrics()}
+SPECS = {spec.name: spec for spec in cards()}
 COHERENCE = ("order_mode_coherence_n", "order_mode_coherence_log")
 TRACE = (
     "cka_linear",

@@ -60,7 +60,6 @@ from numgeom.testing import (
     transformed,
 )
 from numgeom.testing.check import run_all
-from numgeom.testing.runner import missing_packages
 
 SHAPE = frozenset({"orthogonal", "scale", "translation"})
 
@@ -79,8 +78,8 @@ def _ours() -> list[Spec]:
 
 @pytest.mark.parametrize("spec", _ours(), ids=lambda spec: f"{spec.kind}-{spec.name}".replace(" ", "_"))
 def test_every_plugin_of_ours_is_what_its_card_says(spec: Spec) -> None:
-    if missing_packages(spec):
-        pytest.skip(f"{spec.name} needs {', '.join(missing_packages(spec))}")
+    if spec.missing_packages():
+        pytest.skip(f"{spec.name} needs {', '.join(spec.missing_packages())}")
     report = run_checks(spec, model=MODELS.get(spec.name))
     assert report.ok, "\n".join(f"{failed.check}: {failed.detail}" for failed in report.failures)
 

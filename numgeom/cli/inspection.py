@@ -92,15 +92,14 @@ def check(
     """Hold plugins to what their cards declare: range, symmetry, invariances, numerics."""
     from numgeom.registry import load_registry, open_catalog
     from numgeom.testing import Report, run_checks, select
-    from numgeom.testing.runner import missing_packages
 
     specs = select(what, open_catalog(load_registry(registry), plugins_dir or []))
     report = Report()
     with Screen() as screen:
         for done, spec in enumerate(specs):
             screen(f"check {spec.kind} {spec.name}", done, len(specs))
-            if len(specs) > 1 and missing_packages(spec):
-                report.absent.append(f"{spec.kind} {spec.name} needs {', '.join(missing_packages(spec))}")
+            if len(specs) > 1 and spec.missing_packages():
+                report.absent.append(f"{spec.kind} {spec.name} needs {', '.join(spec.missing_packages())}")
             else:
                 report.extend(run_checks(spec))
     if as_json:

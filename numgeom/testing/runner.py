@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -112,7 +111,7 @@ def run_checks(
     >>> run_checks(NumberSetSpec(name="tens", summary="tens", target="0..90:10")).summary
     '1 check of 1 card: 1 passed, 0 failed, 0 xfailed'
     """
-    if missing_packages(spec):
+    if spec.missing_packages():
         spec.load()
     return run_all(spec, checks(spec, model=model), expected_failures or {})
 
@@ -203,11 +202,6 @@ def select(what: str, catalog: Catalog) -> list[Spec]:
         )
         raise UnknownName("plugin", what, {spec.name for spec in provided}, hint)
     return sorted(found, key=lambda spec: (spec.kind, spec.name))
-
-
-def missing_packages(spec: Spec) -> list[str]:
-    """The packages that a card requires and that are not installed."""
-    return [name for name in spec.requires if importlib.util.find_spec(name) is None]
 
 
 def _of_file(path: Path) -> list[Spec]:

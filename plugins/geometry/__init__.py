@@ -16,7 +16,7 @@ RIGID = frozenset({"orthogonal", "scale", "translation"})
 
 @hookimpl
 def numgeom_geometry_metrics() -> Iterable[GeometrySpec]:
-    """Dimension, succession, order, the arch, and the fidelity of a reduction."""
+    """Dimension, succession, order, the arch, reference geometries, and the fidelity of a reduction."""
     return [
         GeometrySpec(
             name="variance_spectrum",
@@ -52,6 +52,16 @@ def numgeom_geometry_metrics() -> Iterable[GeometrySpec]:
             reference="Diaconis, Goel & Holmes 2008, arXiv:0811.1477; Antognini & Sohl-Dickstein 2018",
             target="numgeom_plugins.geometry.arch:arch",
             range=(0.0, 1.0),
+            min_numbers=10,
+            invariant_to=RIGID | {"permutation"},
+            nulls=("row_permutation",),
+        ),
+        GeometrySpec(
+            name="reference_geometry",
+            summary="Debiased CKA with a line, log line, helix, digits and Levenshtein, and their shares of the Gram",
+            reference="Kantamneni & Tegmark 2025, arXiv:2502.00873 (helix); Marjieh et al. 2025, arXiv:2502.01540",
+            target="numgeom_plugins.geometry.reference:ReferenceGeometry",
+            range=(-1.0, 1.0),
             min_numbers=10,
             invariant_to=RIGID | {"permutation"},
             nulls=("row_permutation",),

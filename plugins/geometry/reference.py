@@ -1,0 +1,201 @@
+"""Which known geometry the numbers have: line, log line, helix, digits, or the string distance of their digits."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import nnls
+
+from numgeom import Incompatible, Representation
+
+F64 = npt.NDArray[np.float64]
+
+HELIX_PERIODS = (2, 5, 10, 100)
+NAMES = ("line", "log_line", "helix", "digits", "levenshtein")
+
+
+class ReferenceGeometry:
+    r"""How near a cloud is to five reference geometries of its numbers, and their shares of its Gram.
+
+    - ``cka_line``, ``cka_log_line``, ``cka_helix``, ``cka_digits``, ``cka_levenshtein``: debiased linear CKA with
+      the rows n; ``ln(n + 1)`` (``-ln(1 - n)`` below 0); ``n / 100`` and circles of periods 2, 5, 10, 100; a
+      one-hot code of every decimal digit, zeros written in front up to the longest number, and of the sign; and
+      with a Gram whose squared distances are the Levenshtein distances of the written numbers. In [-1, 1].
+    - ``share_line``, ..., ``share_levenshtein``, ``share_rest``: with K the centred Gram and G_r the centred Grams
+      of the references, each of unit norm, K is fitted by ``sum_r w_r G_r``, w >= 0. The share of r is
+      ``w_r <K, G_r>``; what is left, ``share_rest``, is the squared misfit. They add up to 1.
+
+    References resemble one another (a line and a log line most of all), so a CKA is not a part of the whole; the
+    shares are, and where two references explain the same, the fit gives it to the better one. A reference that
+    has nothing to compare on these numbers (the digits of 0..9 are all equally far apart) has no CKA.
+
+    References
+    ----------
+    Kantamneni & Tegmark 2025, arXiv:2502.00873 (helix); Marjieh et al. 2025, arXiv:2502.01540 (Levenshtein and
+    logarithm); Lawson & Hanson 1974 (non-negative least squares).
+
+    Examples
+    --------
+    >>> line = Representation(3.0 * np.arange(50.0)[:, None] + 1.0, np.arange(50))
+    >>> found = ReferenceGeometry()(line)
+    >>> round(found["cka_line"], 9), round(found["share_line"], 9)
+    (1.0, 1.0)
+    """
+
+    def __call__(self, rep: Representation) -> dict[str, float]:
+        """The values of one representation.
+
+        Parameters
+        ----------
+        rep : Representation
+            At least 4 numbers.
+
+        Returns
+        -------
+        dict of str to float
+
+        Raises
+        ------
+        Incompatible
+            If there are fewer than 4 numbers, or all rows are equally far apart.
+        """
+        found = self.permuted(rep, np.arange(rep.n)[None, :])
+        return {name: float(values[0]) for name, values in found.items()}
+
+    def permuted(self, rep: Representation, permutations: npt.NDArray[np.int64]) -> dict[str, F64]:
+        """The values with the rows in each order, ``(draws,)`` a measure.
+
+        Parameters
+        ----------
+        rep : Representation
+        permutations : ndarray of int, shape (draws, n)
+
+        Returns
+        -------
+        dict of str to ndarray, shape (draws,)
+        """
+        if rep.n < 4:
+            raise Incompatible(
+                f"reference_geometry needs at least 4 numbers; these are {rep.n}. Give more with --numbers."
+            )
+        debiased, centred = _references(tuple(int(number) for number in rep.numbers))
+        gram = rep.workspace.gram / rep.workspace.energy if rep.workspace.energy > 0 else rep.workspace.gram
+        seen, whole = _unit(_u_centred(gram)), _unit(gram)
+        if seen is None or whole is None:
+            raise Incompatible(
+                "reference_geometry has nothing to compare: all rows are equal, or all are equally far apart; "
+                "check that the source read trained rows, or give other numbers with --numbers."
+            )
+        cka = np.empty((len(permutations), len(debiased)))
+        overlap = np.empty((len(permutations), len(centred)))
+        for k, order in enumerate(permutations):
+            at = np.ix_(order, order)
+            cka[k] = [np.vdot(seen[at], reference) for reference in debiased.values()]
+            overlap[k] = [np.vdot(whole[at], reference) for reference in centred.values()]
+        shares = _shares(list(centred.values()), overlap)
+        found = {f"cka_{name}": np.clip(cka[:, i], -1.0, 1.0) for i, name in enumerate(debiased)}
+        found |= {f"share_{name}": shares[:, i] for i, name in enumerate(centred)}
+        found["share_rest"] = np.clip(1.0 - shares.sum(axis=1), 0.0, 1.0)
+        return found
+
+
+def _shares(references: list[F64], overlap: F64) -> F64:
+    """``w_r <K, G_r>`` of the non-negative fit, ``(draws, references)``; it needs inner products only."""
+    products = np.array([[np.vdot(a, b) for b in references] for a in references])
+    values, vectors = np.linalg.eigh(products)
+    keep = values > 1e-12 * values[-1]
+    # G = Q R has R'R = products; R and Q'K follow from the eigenvectors.
+    root = np.sqrt(values[keep])[:, None] * vectors[:, keep].T
+    targets = overlap @ (vectors[:, keep] / np.sqrt(values[keep]))
+    weights = np.stack([nnls(root, target)[0] for target in targets])
+    return np.asarray(np.clip(weights * overlap, 0.0, 1.0), dtype=np.float64)
+
+
+@lru_cache(maxsize=1)
+def _references(numbers: tuple[int, ...]) -> tuple[dict[str, F64], dict[str, F64]]:
+    """The U-centred (of those that have one) and the centred Grams of the references, at unit norm."""
+    values = np.array(numbers, dtype=np.float64)
+    angles = 2.0 * np.pi * np.outer(values, 1.0 / np.array(HELIX_PERIODS))
+    rows = {
+        "line": values[:, None],
+        "log_line": (np.sign(values) * np.log1p(np.abs(values)))[:, None],
+        "helix": np.column_stack([values / 100.0, np.cos(angles), np.sin(angles)]),
+        "digits": _digit_code(numbers),
+    }
+    grams = {name: centred @ centred.T for name, row in rows.items() for centred in [row - row.mean(axis=0)]}
+    half = -0.5 * levenshtein([str(number) for number in numbers])
+    half -= half.mean(axis=0)
+    half -= half.mean(axis=1, keepdims=True)
+    grams["levenshtein"] = half
+    centred = {name: grams[name] / np.linalg.norm(grams[name]) for name in NAMES}
+    debiased = {name: _unit(_u_centred(gram)) for name, gram in centred.items()}
+    return {name: gram for name, gram in debiased.items() if gram is not None}, centred
+
+
+def _unit(gram: F64) -> F64 | None:
+    """The matrix at unit norm; none where there is nothing but rounding."""
+    size = float(np.linalg.norm(gram))
+    return None if size <= 1e-12 * max(1.0, float(np.abs(gram).max())) else gram / size
+
+
+def _u_centred(gram: F64) -> F64:
+    """U-centring (Szekely & Rizzo 2014): zero diagonal and zero row sums."""
+    n = len(gram)
+    found = gram / max(float(np.linalg.norm(gram)), np.finfo(np.float64).tiny)
+    np.fill_diagonal(found, 0.0)
+    sums = found.sum(axis=1)
+    found -= (sums[:, None] + sums[None, :]) / (n - 2)
+    found += sums.sum() / ((n - 1) * (n - 2))
+    np.fill_diagonal(found, 0.0)
+    return np.asarray(found, dtype=np.float64)
+
+
+def _digit_code(numbers: tuple[int, ...]) -> F64:
+    width = max(len(str(abs(number))) for number in numbers)
+    written = [f"{'-' if number < 0 else '+'}{abs(number):0{width}d}" for number in numbers]
+    places = [np.array([text[place] for text in written]) for place in range(width + 1)]
+    return np.column_stack([place[:, None] == np.unique(place)[None, :] for place in places]).astype(np.float64)
+
+
+def levenshtein(words: list[str]) -> F64:
+    """Levenshtein distances of all pairs of words, ``(n, n)``.
+
+    One step of the recurrence serves all pairs at once, so it takes as many as the longest word squared.
+
+    Parameters
+    ----------
+    words : list of str
+
+    Returns
+    -------
+    ndarray, shape (n, n)
+
+    References
+    ----------
+    Levenshtein 1966; Wagner & Fischer 1974.
+
+    Examples
+    --------
+    >>> levenshtein(["7", "17", "170"]).tolist()
+    [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]]
+    """
+    lengths = np.array([len(word) for word in words])
+    longest = int(lengths.max(initial=0))
+    letters = np.array([[ord(letter) for letter in word.ljust(longest)] for word in words], dtype=np.int64)
+    letters = letters.reshape(len(words), longest)
+    n = len(words)
+    found = np.zeros((n, n))
+    above = [np.full((n, n), float(j)) for j in range(longest + 1)]
+    for i in range(longest + 1):
+        if i:
+            row = [np.full((n, n), float(i))]
+            for j in range(1, longest + 1):
+                differ = letters[:, i - 1][:, None] != letters[:, j - 1][None, :]
+                row.append(np.minimum(np.minimum(above[j], row[j - 1]) + 1.0, above[j - 1] + differ))
+            above = row
+        for j in range(longest + 1):
+            ends = (lengths == i)[:, None] & (lengths == j)[None, :]
+            found[ends] = above[j][ends]
+    return found

@@ -1,0 +1,80 @@
+"""Row permutations inside strata of the numbers: what the stratum explains is kept."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from numgeom import Incompatible, Representation
+
+
+def within_decade(rep: Representation, rng: np.random.Generator) -> Representation:
+    """Rows in a random order inside each decade: the numbers with one value of ``floor(n / 10)``.
+
+    Magnitude is kept to the decade and the last digit is lost. Two smooth curves still agree inside decades,
+    so for whole-cloud metrics this certifies less than ``order_modes``; it suits those that look at last digits.
+
+    Parameters
+    ----------
+    rep : Representation
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Representation
+
+    Raises
+    ------
+    Incompatible
+        If every number is the only one of its decade.
+
+    Examples
+    --------
+    >>> rep = Representation(np.arange(4.0)[:, None], np.array([8, 9, 10, 11]))
+    >>> sorted(within_decade(rep, np.random.default_rng(0)).matrix[:2, 0].tolist())
+    [0.0, 1.0]
+    """
+    return rep.with_matrix(rep.matrix[_shuffled(rep.numbers // 10, rng, "within_decade", "share a decade")])
+
+
+def within_last_digit(rep: Representation, rng: np.random.Generator) -> Representation:
+    """Rows in a random order among the numbers with one last decimal digit; the sign does not count.
+
+    The last digit, and with it parity and the residue modulo 5, is kept and magnitude is lost.
+
+    Parameters
+    ----------
+    rep : Representation
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Representation
+
+    Raises
+    ------
+    Incompatible
+        If no two numbers end in the same digit.
+
+    Examples
+    --------
+    >>> rep = Representation(np.arange(4.0)[:, None], np.array([1, 2, 11, 12]))
+    >>> sorted(within_last_digit(rep, np.random.default_rng(0)).matrix[::2, 0].tolist())
+    [0.0, 2.0]
+    """
+    digit = np.abs(rep.numbers) % 10
+    return rep.with_matrix(rep.matrix[_shuffled(digit, rng, "within_last_digit", "end in the same digit")])
+
+
+def _shuffled(strata: npt.NDArray[np.int64], rng: np.random.Generator, name: str, what: str) -> npt.NDArray[np.int64]:
+    """A random order that stays within the strata."""
+    order = np.arange(len(strata))
+    members = [np.flatnonzero(strata == stratum) for stratum in np.unique(strata)]
+    if all(rows.size < 2 for rows in members):
+        raise Incompatible(
+            f"{name} has nothing to shuffle: no two of these {len(strata)} numbers {what}; "
+            "use row_permutation, or more numbers."
+        )
+    for rows in members:
+        order[rows] = rng.permutation(rows)
+    return order
