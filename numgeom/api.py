@@ -70,7 +70,7 @@ class Session:
         registry = {"files": [str(file) for file in self.registry.files], "digest": self.registry.digest}
         return self.engine.run(experiment, command=command, registry=registry)
 
-    def compare_suite(self, models: Sequence[str], **options: Any) -> SuiteEntry:
+    def compare_suite(self, models: Names, **options: Any) -> SuiteEntry:
         """The suite behind ``compare``: the default metrics and nulls unless others are named."""
         metrics = options.pop("metrics", None) or [choice.label for choice in self.catalog.convergence.defaults()]
         reducers = options.pop("reducers", None) or [RAW]
@@ -84,7 +84,7 @@ class Session:
 
 
 def compare(
-    models: Sequence[str],
+    models: Names,
     *,
     metrics: Names | None = None,
     numbers: Names = "0..999",
@@ -127,7 +127,7 @@ def compare(
     """
     opened = Session.open(**session)
     suite = opened.compare_suite(
-        models,
+        as_names(models) or [],
         metrics=as_names(metrics),
         numbers=_texts(numbers),
         sources=as_names(sources),
@@ -140,7 +140,7 @@ def compare(
     return opened.run(opened.experiment("compare", suite))
 
 
-def run(suite: str, *, models: Sequence[str] | None = None, **session: Any) -> Study:
+def run(suite: str, *, models: Names | None = None, **session: Any) -> Study:
     """Run a suite of the registry.
 
     Parameters
@@ -158,11 +158,11 @@ def run(suite: str, *, models: Sequence[str] | None = None, **session: Any) -> S
     opened = Session.open(**session)
     entry = opened.registry.suite(suite)
     if models is not None:
-        entry = entry.model_copy(update={"models": list(models)})
+        entry = entry.model_copy(update={"models": as_names(models)})
     return opened.run(opened.experiment(suite, entry))
 
 
-def probe(models: Sequence[str], *, numbers: Names = "0..999", probes: Names | None = None, **session: Any) -> Study:
+def probe(models: Names, *, numbers: Names = "0..999", probes: Names | None = None, **session: Any) -> Study:
     """Look at tokenizers only; no weights are read.
 
     Parameters
@@ -176,12 +176,12 @@ def probe(models: Sequence[str], *, numbers: Names = "0..999", probes: Names | N
     opened = Session.open(**session)
     chosen = as_names(probes) or opened.catalog.probes.names
     return opened.run(
-        opened.experiment("probe", make_suite(models=list(models), numbers=_texts(numbers), probes=chosen))
+        opened.experiment("probe", make_suite(models=as_names(models) or [], numbers=_texts(numbers), probes=chosen))
     )
 
 
 def geometry(
-    models: Sequence[str],
+    models: Names,
     *,
     numbers: Names = "0..999",
     metrics: Names | None = None,
@@ -204,7 +204,7 @@ def geometry(
     """
     opened = Session.open(**session)
     suite = make_suite(
-        models=list(models),
+        models=as_names(models) or [],
         numbers=_texts(numbers),
         sources=as_names(sources),
         geometry=as_names(metrics) or every_geometry(opened.catalog),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from numgeom.catalog import Catalog, Choice, Names, as_names
 from numgeom.errors import Incompatible, NumgeomError
-from numgeom.outcome import Outcome, caveats
+from numgeom.outcome import Outcome, caveats, one_line
 from numgeom.pairs import refuse_residual_permutation, score_pairs
 from numgeom.preprocess import preprocess as apply_chain
 from numgeom.registry import open_catalog
@@ -46,7 +46,13 @@ def reduce(
     (5, 2)
     """
     choice = _with_params(_catalog().reducers.choose(name), params)
-    reduced = reduce_representation(choice, _representation(X, numbers), seed)
+    rep = _representation(X, numbers)
+    try:
+        reduced = reduce_representation(choice, rep, seed)
+    except NumgeomError:
+        raise
+    except Exception as error:
+        raise NumgeomError(one_line(f"reducer {choice.label} on {rep.n} x {rep.d} rows: {error}")) from error
     return np.array(reduced.matrix, dtype=np.float64)
 
 
@@ -137,6 +143,8 @@ def score(
     >>> round(result.value, 6), result.nulls["row_permutation"].p
     (0.0, 0.01)
     """
+    if draws < 1:
+        raise NumgeomError(f"draws must be at least 1; got {draws}.")
     catalog = _catalog()
     choice = _with_params(catalog.convergence.choose(metric), params)
     chain = as_names(preprocess) or []
@@ -191,6 +199,9 @@ def _representation(rows: npt.ArrayLike | Representation, numbers: npt.ArrayLike
     matrix = np.asarray(rows)
     if matrix.ndim != 2:
         raise NumgeomError(f"rows must be an (n, d) array; got shape {matrix.shape}.")
-    values = np.arange(len(matrix)) if numbers is None else np.asarray(numbers, dtype=np.int64)
+    given = np.arange(len(matrix)) if numbers is None else np.asarray(numbers)
+    values = given.astype(np.int64)
+    if not np.array_equal(values, given):
+        raise NumgeomError("numbers must be integers; round them first if that is what they mean.")
     order = np.argsort(values, kind="stable")
     return Representation(matrix[order] if len(order) == len(matrix) else matrix, values[order])

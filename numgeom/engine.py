@@ -14,8 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from numgeom.catalog import Catalog, Choice
-from numgeom.errors import Incompatible, NumgeomError
-from numgeom.jobs import Job, run_jobs
+from numgeom.errors import Incompatible, NumgeomError, RegistryError
+from numgeom.jobs import Job, check_backend, run_jobs
 from numgeom.loading import Loader
 from numgeom.manifest import make_manifest
 from numgeom.numbers import format_values
@@ -77,6 +77,7 @@ class Engine:
         self.catalog = catalog
         self.store = store
         self.jobs = jobs if jobs > 0 else (os.cpu_count() or 1)
+        check_backend(backend)
         self.backend = backend
         self.progress = progress or (lambda what, done, total: None)
 
@@ -89,6 +90,10 @@ class Engine:
         """
         started = time.perf_counter()
         cells = plan(experiment, self.catalog)
+        if not cells:
+            raise RegistryError(
+                f"{experiment.name!r} measures nothing; name probes, geometry, reducers or convergence metrics in it."
+            )
         loader = Loader(self.catalog, self.store, experiment)
         run = Run()
         self._probe(experiment, cells, loader, run)
@@ -118,6 +123,8 @@ class Engine:
             command=command,
             registry=registry or {},
         )
+        if self.store.problem:
+            study.manifest["cache_problem"] = self.store.problem
         return study
 
     def _probe(self, experiment: Experiment, cells: Sequence[Cell], loader: Loader, run: Run) -> None:

@@ -97,7 +97,7 @@ WARNING_CODES = {
     "W-BIN": "the period does not divide the number of numbers: spectral leakage",
     "W-GAPS": "the numbers have gaps",
     "W-FREQ": "no frequency control: a spike may be inherited from token frequency",
-    "W-ORDER": "not beyond the order-aware null: order alone explains the agreement",
+    "W-ORDER": "not shown to be beyond order (p > .05 or excess < .05): order may be all there is",
     "W-ARCH": "an arch is what smoothness alone draws: the curve is no finding",
     "W-NEGKAPPA": "negative kappa under random cross-validation is a smoothness artefact",
     "W-MULT": "a maximum over columns or layers without a max-statistic null",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -10,7 +11,9 @@ from typing import Any
 
 import cloudpickle
 import joblib
+from threadpoolctl import threadpool_limits
 
+from numgeom.errors import NumgeomError, UnknownName
 from numgeom.plan import Cell
 
 
@@ -23,6 +26,20 @@ class Job:
     arguments: tuple[Any, ...]
     options: dict[str, Any]
     label: str
+
+
+def check_backend(name: str) -> None:
+    """Refuse a joblib backend that is not there.
+
+    Raises
+    ------
+    UnknownName, NumgeomError
+    """
+    known = ("dask", "loky", "multiprocessing", "threading")
+    if name not in known:
+        raise UnknownName("backend", name, known)
+    if name == "dask" and importlib.util.find_spec("distributed") is None:
+        raise NumgeomError("backend 'dask' needs a running dask cluster; type: pip install 'dask[distributed]'")
 
 
 def run_jobs(jobs: Sequence[Job], workers: int, backend: str) -> Iterable[tuple[int, Any, float]]:
@@ -46,5 +63,7 @@ def _timed(
     number: int, call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[int, Any, float]:
     started = time.perf_counter()
-    result = call(*arguments, **options)
+    # Sums over several threads differ in the last bit; one thread a job makes tables equal to the byte.
+    with threadpool_limits(limits=1):
+        result = call(*arguments, **options)
     return number, result, time.perf_counter() - started

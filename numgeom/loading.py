@@ -31,6 +31,7 @@ class Loader:
         self.chain = experiment.preprocess
         self.loaded: dict[tuple[str, str, str], Representation] = {}
         self._failed: dict[Any, NumgeomError] = {}
+        self._codes: dict[tuple[str, str, str], list[str]] = {}
         self._tokenizers: dict[str, Tokenizer] = {}
         self._fingerprints: dict[str, str] = {}
 
@@ -47,11 +48,10 @@ class Loader:
         if one.key not in self.loaded:
             try:
                 self.loaded[one.key] = preprocess(self._read(one), self.chain)
-            except NumgeomError as error:
-                self._failed[one.key] = error
-                raise
             except Exception as error:
-                problem = SourceError(one_line(f"{one.model.name}: {type(error).__name__}: {error}"))
+                kind = "" if isinstance(error, NumgeomError) else f"{type(error).__name__}: "
+                text = one_line(f"{one.model.name}: {kind}{error}")
+                problem = Incompatible(text) if isinstance(error, Incompatible) else SourceError(text)
                 self._failed[one.key] = problem
                 raise problem from error
         return self.loaded[one.key]
@@ -96,7 +96,7 @@ class Loader:
     def caveats(self, one: RepresentationId) -> list[str]:
         """Warning codes that reading a representation gave."""
         rep = self.loaded.get(one.key)
-        return list(rep.provenance.get("warnings", ())) if rep else []
+        return list(rep.provenance.get("warnings", ())) if rep else self._codes.get(one.key, [])
 
     def tokenizer_digest(self, one: RepresentationId) -> str:
         """What its source says identifies the tokenizer; empty where it says nothing."""
@@ -113,7 +113,7 @@ class Loader:
         held = self.store.get_representation(key) if fingerprint else None
         if held is not None:
             return held
-        codes: list[str] = []
+        codes = self._codes.setdefault(one.key, [])
         with caveats(codes):
             rep: Representation = spec.load()(model, one.numbers, read=read, **params)
         if rep.n == 0:

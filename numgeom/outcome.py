@@ -95,16 +95,16 @@ def one_line(text: str) -> str:
 @contextmanager
 def caveats(codes: list[str]) -> Iterator[None]:
     """Collect the codes of measurement warnings into ``codes``; other warnings are passed on."""
+    others = []
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             yield
         finally:
-            held = list(caught)
-    for item in held:
-        message = item.message
-        if isinstance(message, MeasurementWarning):
-            if message.code not in codes:
-                codes.append(message.code)
-        else:
-            warnings.warn_explicit(message, item.category, item.filename, item.lineno)
+            for item in caught:
+                if not isinstance(item.message, MeasurementWarning):
+                    others.append(item)
+                elif item.message.code not in codes:
+                    codes.append(item.message.code)
+    for item in others:
+        warnings.warn_explicit(item.message, item.category, item.filename, item.lineno)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -60,8 +59,6 @@ def score_pairs(
         One a pair; failures included, nothing is raised.
     """
     scorer = _Scorer(metric, reps)
-    if len(pairs) > len(reps):
-        scorer.score_all()
     outcomes = {pair: scorer.outcome(pair) for pair in pairs}
     sound = [pair for pair in pairs if outcomes[pair].status == "ok"]
     if intervals and sound:
@@ -83,7 +80,6 @@ class _Scorer:
         self.codes: dict[int, list[str]] = {}
         self._states: dict[int, Any] = {}
         self._failed: dict[int, Exception] = {}
-        self._scores: dict[Pair, float] = {}
         self._metric: ConvergenceMetric | None = None
 
     @property
@@ -105,19 +101,6 @@ class _Scorer:
                 raise
         return self._states[index]
 
-    def score_all(self) -> None:
-        """Score all pairs as one matrix product, where the metric offers that; failures are left to their pairs."""
-        sound = []
-        with suppress(Exception):
-            for index in range(len(self.reps)):
-                with suppress(Exception):
-                    self.state(index)
-                    sound.append(index)
-            score_matrix = getattr(self.metric, "score_matrix", None)
-            if score_matrix is not None:
-                scores = np.asarray(score_matrix([self._states[i] for i in sound]), dtype=np.float64)
-                self._scores = {(i, j): float(scores[a, b]) for a, i in enumerate(sound) for b, j in enumerate(sound)}
-
     def outcome(self, pair: Pair) -> Outcome:
         """The score of one pair, without a null."""
         a, b = (self.reps[i] for i in pair)
@@ -131,9 +114,19 @@ class _Scorer:
                 raise Incompatible(f"{self.choice.label} needs equal widths; they are {a.d} and {b.d}.")
             states = (self.state(pair[0]), self.state(pair[1]))
             with caveats(codes):
-                value = self._scores[pair] if pair in self._scores else float(self.metric.score(*states))
+                value = float(self.metric.score(*states))
             if not np.isfinite(value):
-                raise NumgeomError(f"{self.choice.label} gave {value}.")
+                raise NumgeomError(
+                    f"{self.choice.label} (plugin {self.choice.plugin!r}) gave {value}; "
+                    f"type: numgeom check {self.spec.name}"
+                )
+            low, high = self.spec.range
+            slack = 1e-9 * max(1.0, abs(value))
+            if not low - slack <= value <= high + slack:
+                raise NumgeomError(
+                    f"{self.choice.label} gave {value}, outside the range {low} to {high} that plugin "
+                    f"{self.choice.plugin!r} declares; type: numgeom check {self.spec.name}"
+                )
         except Exception as error:
             return failure(error, self.choice.plugin)
         codes += [code for i in pair for code in self.codes.get(i, [])]

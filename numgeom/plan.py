@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any
 
-from numgeom.catalog import Catalog, Choice
+from numgeom.catalog import Catalog, Choice, S
 from numgeom.errors import NumgeomError, RegistryError, UnknownName
 from numgeom.numbers import NumberSet
+from numgeom.preprocess import check_steps
 from numgeom.registry import Registry, SuiteEntry
 from numgeom.specs import (
     ConvergenceSpec,
@@ -115,6 +116,7 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
     UnknownName, RegistryError, NumberSetError
         On the first name that nothing provides, or two models of one name.
     """
+    check_steps(suite.preprocess)
     models = tuple(registry.model(text, catalog) for text in suite.models)
     seen: dict[str, ModelSpec] = {}
     for model in models:
@@ -139,16 +141,16 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
     return Experiment(
         name=name,
         models=models,
-        numbers=tuple(_numbers(text, catalog) for text in suite.numbers),
+        numbers=tuple({held.spec: held for held in (_numbers(text, catalog) for text in suite.numbers)}.values()),
         sources=tuple(suite.sources),
-        probes=tuple(catalog.probes.choose(text) for text in suite.probes),
-        reducers=tuple(reducers),
-        geometry=tuple(geometry),
+        probes=_distinct(map(catalog.probes.choose, suite.probes)),
+        reducers=_distinct(reducers),
+        geometry=_distinct(geometry),
         fidelity=tuple(judged),
-        convergence=tuple(catalog.convergence.choose(text) for text in suite.convergence),
-        spaces=tuple(None if text == RAW else catalog.reducers.choose(text) for text in suite.spaces),
-        nulls=tuple(nulls if suite.nulls else catalog.nulls.defaults()),
-        render=tuple(catalog.renderers.choose(text) for text in suite.render),
+        convergence=_distinct(map(catalog.convergence.choose, suite.convergence)),
+        spaces=tuple(None if text == RAW else catalog.reducers.choose(text) for text in dict.fromkeys(suite.spaces)),
+        nulls=_distinct(nulls if suite.nulls else catalog.nulls.defaults()),
+        render=_distinct(map(catalog.renderers.choose, suite.render)),
         preprocess=tuple(suite.preprocess),
         draws=suite.draws,
         seed=suite.seed,
@@ -223,6 +225,11 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "draws": experiment.draws,
         "seed": experiment.seed,
     }
+
+
+def _distinct(choices: Iterable[Choice[S]]) -> tuple[Choice[S], ...]:
+    """What is named twice is measured once."""
+    return tuple({choice.label: choice for choice in choices}.values())
 
 
 def _reading(model: ModelSpec, source: str, catalog: Catalog) -> str:

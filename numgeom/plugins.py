@@ -19,7 +19,7 @@ from typing import Any
 import pluggy
 
 from numgeom import hookspecs
-from numgeom.errors import NumgeomError, PluginError
+from numgeom.errors import NumgeomError, PluginError, UnknownName
 from numgeom.specs import (
     ConvergenceSpec,
     GeometrySpec,
@@ -54,6 +54,7 @@ class Provided:
     spec: Spec
     plugin: str
     version: str
+    origin: str = ""
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ def load_plugins(
 
     Notes
     -----
-    ``NUMGEOM_PLUGINS=a,b`` restricts third-party entry points to those names; empty keeps only ours.
+    ``NUMGEOM_PLUGINS=a,b`` restricts third-party plugins to those names; empty keeps only ours.
     """
     found = metadata.entry_points(group=GROUP) if entry_points is None else entry_points
     only = os.environ.get("NUMGEOM_PLUGINS")
@@ -141,9 +142,12 @@ def load_plugins(
         _take(report, record, entry.load, f"mend or uninstall it (pip uninstall {package}), or set NUMGEOM_PLUGINS=")
     for directory in directories:
         if not directory.is_dir():
-            raise PluginError(f"plugin directory {str(directory)!r} does not exist; give --plugins-dir a folder.")
+            what = "is a file" if directory.exists() else "does not exist"
+            raise PluginError(
+                f"plugin directory {str(directory)!r} {what}; name a folder with --plugins-dir or in [plugins] dirs."
+            )
         for path in sorted(directory.glob("*.py")):
-            if path.stem in off or path.name.startswith("_"):
+            if path.stem in off or path.name.startswith("_") or (wanted is not None and path.stem not in wanted):
                 continue
             content = hashlib.blake2b(path.read_bytes(), digest_size=6).hexdigest()
             record = Loaded(path.stem, f"file:{content}", str(path))
@@ -168,13 +172,16 @@ def _take(report: LoadReport, record: Loaded, load: Any, remedy: str) -> None:
         record.remedy = remedy
         return
     record.provides = sorted(f"{card.kind} {card.name}" for card in cards)
-    report.provided.extend(Provided(card, record.name, record.version) for card in cards)
+    report.provided.extend(Provided(card, record.name, record.version, record.origin) for card in cards)
 
 
 def _cards(plugin: Any, name: str) -> list[Spec]:
     """Every card that one plugin announces, checked; a manager of its own keeps it apart from the others."""
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
+    for attribute in dir(plugin):
+        if attribute not in HOOKS and manager.parse_hookimpl_opts(plugin, attribute) is not None:
+            raise UnknownName("hook", attribute, HOOKS)
     manager.register(plugin, name=name)
     manager.check_pending()
     cards: list[Spec] = []
@@ -210,17 +217,18 @@ def _import_file(path: Path) -> Any:
 
 def _settle_duplicates(report: LoadReport) -> None:
     """A name that two plugins claim belongs to neither, and the later plugin counts as failed."""
-    owners: dict[tuple[str, str], list[str]] = {}
+    owners: dict[tuple[str, str], list[Provided]] = {}
     for item in report.provided:
-        owners.setdefault((item.spec.kind, item.spec.name), []).append(item.plugin)
-    for (kind, name), plugins in sorted(owners.items()):
-        if len(plugins) == 1:
+        owners.setdefault((item.spec.kind, item.spec.name), []).append(item)
+    for (kind, name), items in sorted(owners.items()):
+        if len(items) == 1:
             continue
-        message = f"{kind} {name!r} is provided by {' and by '.join(repr(plugin) for plugin in plugins)}."
+        providers = " and by ".join(f"{item.plugin!r} ({item.origin})" for item in items)
+        message = f"{kind} {name!r} is provided by {providers}."
         report.conflicts[kind, name] = message
         for record in report.plugins:
-            if record.name in plugins[1:]:
+            if record.origin in {item.origin for item in items[1:]}:
                 record.error = message
                 record.remedy = f"rename it, or leave one out with [plugins] disable = [{record.name!r}]"
-    failed = {record.name for record in report.failures}
-    report.provided = [item for item in report.provided if item.plugin not in failed]
+    failed = {record.origin for record in report.failures}
+    report.provided = [item for item in report.provided if item.origin not in failed]

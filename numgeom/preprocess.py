@@ -67,6 +67,18 @@ def preprocess(rep: Representation, chain: Sequence[str]) -> Representation:
     return rep.with_matrix(matrix, preprocess=list(chain))
 
 
+def check_steps(chain: Sequence[str]) -> None:
+    """Refuse a chain with a step that is not known.
+
+    Raises
+    ------
+    UnknownName
+    """
+    for step in chain:
+        if step not in STEPS and not re.fullmatch(r"residual:dct\d+", step):
+            raise UnknownName("preprocessing step", step, STEPS)
+
+
 def _design(step: str, numbers: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     n = numbers.astype(np.float64)
     ones = np.ones_like(n)

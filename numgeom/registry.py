@@ -87,6 +87,8 @@ class Registry:
     Attributes
     ----------
     models : dict of str to ModelSpec
+    bases : dict of str to Path
+        The folder of the file that names a model: ids that are paths are relative to it.
     suites : dict of str to SuiteEntry
     plugin_dirs : tuple of Path
     disable : tuple of str
@@ -98,6 +100,7 @@ class Registry:
     """
 
     models: dict[str, ModelSpec] = field(default_factory=dict)
+    bases: dict[str, Path] = field(default_factory=dict)
     suites: dict[str, SuiteEntry] = field(default_factory=dict)
     plugin_dirs: tuple[Path, ...] = ()
     disable: tuple[str, ...] = ()
@@ -131,7 +134,9 @@ class Registry:
             name, spec = "", text
         if spec in self.models:
             known = self.models[spec]
-            return known if not name else _renamed(known, name)
+            if known.source in catalog.sources and catalog.sources.get(known.source).paths:
+                known = replace(known, id=str(self.bases[spec] / Path(known.id).expanduser()))
+            return replace(known, name=name) if name else known
         scheme, colon, rest = spec.partition(":")
         if colon and scheme in catalog.sources:
             revision = ""
@@ -182,6 +187,7 @@ def load_registry(path: Path | None = None, *, start: Path | None = None) -> Reg
         merged = _lay_over(merged, parse_registry(content, file), file)
     return Registry(
         merged.models,
+        merged.bases,
         merged.suites,
         merged.plugin_dirs,
         merged.disable,
@@ -253,7 +259,7 @@ def _lay_over(below: Registry, above: RegistryFile, file: Path) -> Registry:
         name: ModelSpec(
             name=name,
             source=entry.source,
-            id=_beside(entry.id, file),
+            id=entry.id,
             revision=entry.revision,
             family=entry.family,
             params=entry.params,
@@ -264,6 +270,7 @@ def _lay_over(below: Registry, above: RegistryFile, file: Path) -> Registry:
     }
     return Registry(
         {**below.models, **models},
+        {**below.bases, **dict.fromkeys(models, file.parent)},
         {**below.suites, **above.suites},
         below.plugin_dirs + tuple((file.parent / folder).resolve() for folder in above.plugins.dirs),
         below.disable + tuple(above.plugins.disable),
@@ -271,15 +278,10 @@ def _lay_over(below: Registry, above: RegistryFile, file: Path) -> Registry:
     )
 
 
-def _beside(identifier: str, file: Path) -> str:
-    """A path that exists beside the registry file is taken from there, wherever the user stands."""
-    candidate = file.parent / identifier
-    return str(candidate) if "/" in identifier + "/" and candidate.exists() else identifier
-
-
 def _explain(error: ValidationError, model: type[BaseModel] = RegistryFile) -> str:
     """The first problem as one line, with the nearest allowed key."""
-    problem = error.errors()[0]
+    # A key that is not known explains a required one that is missing.
+    problem = next((one for one in error.errors() if one["type"] == "extra_forbidden"), error.errors()[0])
     where = ".".join(str(part) for part in problem["loc"][:-1])
     place = f"[{where}] " if where else ""
     key = str(problem["loc"][-1]) if problem["loc"] else ""
@@ -303,12 +305,12 @@ def _short(identifier: str) -> str:
     return stem or last or identifier
 
 
-def _renamed(model: ModelSpec, name: str) -> ModelSpec:
-    return replace(model, name=name)
-
-
 def _guess_scheme(path: Path) -> str:
     """The scheme of a bare path that exists; empty where it does not."""
+    if path.suffix in (".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"):
+        raise RegistryError(
+            f"{str(path)!r} is a pickle, which may run code when opened; convert it to safetensors and give the folder."
+        )
     if path.is_dir():
         return "checkpoint"
     if path.is_file():

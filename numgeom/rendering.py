@@ -60,6 +60,9 @@ def write_report(
     shelf = (catalog or open_catalog()).renderers
     for name in shelf.names:
         if "report" in shelf.get(name).tables:
-            shelf.get(name).load()(tables, path, manifest)
+            try:
+                shelf.get(name).load()(tables, path, manifest)
+            except OSError as error:
+                raise NumgeomError(f"cannot write {str(path)!r}: {error.strerror}; name a file in a folder.") from None
             return path
     raise NumgeomError("no renderer makes reports; see numgeom list renderers.")

@@ -128,9 +128,15 @@ class Spec:
 
     def with_params(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Defaults overlaid with ``given``; a name that the card does not list is an error."""
-        for name in given:
+        for name, value in given.items():
             if name not in self.params:
                 raise UnknownName(f"parameter of {self.kind} {self.name!r}", name, self.params)
+            default = self.params[name]
+            number = isinstance(default, (int, float)) and not isinstance(default, bool)
+            if number and not isinstance(value, (int, np.integer, type(default))):
+                raise PluginError(
+                    f"parameter {name!r} of {self.kind} {self.name!r} must be a number like {default}; got {value!r}."
+                )
         return {**self.params, **given}
 
 
@@ -162,6 +168,8 @@ class SourceSpec(Spec):
         ``(ModelSpec) -> str``: changes whenever the model's files do. Without it nothing is cached.
     revisions : bool
         Whether ``SCHEME:id@revision`` names a revision.
+    paths : bool
+        Whether ids are paths: those of a registry file are then relative to it.
     """
 
     kind: ClassVar[str] = "source"
@@ -171,6 +179,7 @@ class SourceSpec(Spec):
     tokenizer: Any = None
     fingerprint: Any = None
     revisions: bool = False
+    paths: bool = False
 
     def opens(self) -> tuple[str, ...]:
         """The schemes that it opens."""
@@ -279,6 +288,8 @@ class ConvergenceSpec(Spec):
     def __post_init__(self) -> None:
         Spec.__post_init__(self)
         _check_invariances(self, self.invariant_to)
+        if not self.range[0] < self.range[1]:
+            raise PluginError(f"metric {self.name!r}: range must be (low, high); got {self.range}.")
         if self.direction not in DIRECTIONS:
             raise PluginError(f"metric {self.name!r}: direction must be one of {', '.join(DIRECTIONS)}.")
 

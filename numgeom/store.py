@@ -47,6 +47,11 @@ class Store:
     ----------
     root : Path or None
 
+    Attributes
+    ----------
+    problem : str
+        Why the folder is no longer used, once writing to it has failed; else empty.
+
     Examples
     --------
     >>> Store(None).get_json("cells", "0" * 32) is None
@@ -55,6 +60,7 @@ class Store:
 
     def __init__(self, root: Path | None) -> None:
         self.root = root
+        self.problem = ""
 
     def get_json(self, kind: str, key: str) -> Any:
         """The entry, or None where there is none (an unreadable one counts as none)."""
@@ -123,9 +129,11 @@ class Store:
         except BaseException as error:
             if temporary:
                 Path(temporary).unlink(missing_ok=True)
-            if isinstance(error, OSError):
-                raise NumgeomError(
-                    f"cannot write the cache at {str(self.root)!r}: {error.strerror}; "
-                    "set NUMGEOM_CACHE to another folder, or give --no-cache."
-                ) from None
-            raise
+            if not isinstance(error, OSError):
+                raise
+            # A study is worth more than its cache: the run goes on without one, and says so.
+            self.problem = (
+                f"nothing more is cached: cannot write {str(self.root)!r}: {error.strerror}; "
+                "set NUMGEOM_CACHE to another folder, or give --no-cache."
+            )
+            self.root = None

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from numgeom.calibrate import passes
+from numgeom.calibrate import EFFECT, passes
 from numgeom.errors import WARNING_CODES as GIST
 from numgeom.errors import NumgeomError, UnknownName
 
+OF_A_NULL = ("null", "draws", "null_value", "null_mean", "null_sd", "excess", "z", "p", "q", "calibrated")
 DIRECTION = {"higher_is_closer": "higher is closer", "lower_is_closer": "lower is closer"}
 
 
@@ -122,6 +123,9 @@ def square_table(frame: pd.DataFrame, metric: str, *, column: str = "value", nul
     _known("metric in this study", metric, frame["metric"])
     _known("column", column, frame.columns)
     part = frame[frame["metric"] == metric]
+    if null is None and column in OF_A_NULL and part["null"].nunique() > 1:
+        names = ", ".join(repr(name) for name in dict.fromkeys(part["null"]))
+        raise NumgeomError(f"column {column!r} of {metric!r} differs between nulls; give null= one of {names}.")
     if null is not None:
         _known(f"null of {metric!r}", null, part["null"])
         part = part[part["null"] == null]
@@ -171,7 +175,10 @@ def _verdict(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> str:
         claim = nulls.get(held["null"], {}).get("claim")
         if not claim or held["status"] != "ok":
             continue
-        if not passes(_number(held["p"]), _number(held["excess"])):
+        p, excess = _number(held["p"]), _number(held["excess"])
+        if not passes(p, excess):
+            if passes(p, EFFECT) and (excess or 0.0) > 0:
+                return f"{claim}, small effect"
             return f"{earned} only" if earned else f"not {claim}"
         earned = claim
     return earned

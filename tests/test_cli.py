@@ -151,9 +151,12 @@ MISTAKES = [
     (("run", "quickstrat"), "did you mean 'quickstart'", ""),
     (("list", "metric"), "did you mean 'metrics'", ""),
     (("compare", "a", "b", "--registry", "nowhere.toml"), "give --registry an existing", ""),
-    (("compare", "a", "b", "--plugins-dir", "nowhere"), "give --plugins-dir a folder", ""),
+    (("compare", "a", "b", "--plugins-dir", "nowhere"), "name a folder with --plugins-dir", ""),
     (("geometry", "tokenizer:nowhere.json"), "hold no rows|only numgeom probe", ""),
     (("probe", "synthetic:line"), "has no tokenizer", ""),
+    (("compare", "synthetic:line", "synthetic:walk", "--backend", "loki"), "did you mean 'loky'", ""),
+    (("compare", "synthetic:line", "synthetic:walk", "--metrics", "mutual_knn_cosine(k=abc)"), "must be a number", ""),
+    (("compare", "synthetic:line", "synthetic:walk", "--out", "/proc/nowhere"), "give --out another folder", ""),
 ]
 
 
@@ -182,8 +185,8 @@ def test_models_that_share_no_numbers_are_a_row_with_the_reason(numgeom, rows_fi
     far = tmp_path / "far.npz"
     np.savez(far, numbers=np.random.default_rng(0).standard_normal((9, 3)), number_values=np.arange(90, 99))
     found = numgeom("compare", rows_file, far, "--metrics", "cka_linear")
-    assert found.code == 0
-    assert "share 0 numbers of 0..999; at least 4 are needed" in " ".join(found.out.split())
+    assert found.code == 2
+    assert "share 0 numbers of 0..999; at least 4 are needed" in found.err
 
 
 def test_a_failing_plugin_is_told_and_the_rest_works(numgeom, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -161,6 +161,48 @@ def test_the_same_inputs_give_a_byte_identical_table_whatever_the_order_and_work
     assert texts[0] == texts[1]
 
 
+def test_wide_clouds_give_one_table_for_any_workers_and_any_cache_history(tmp_path: Path) -> None:
+    models = [f"w{k}=synthetic:walk?d=96&seed={k}" for k in range(4)]
+    options = {"metrics": "cka_linear,cka_linear_debiased,rsa_spearman_cosine", "numbers": "0..149", "draws": 19}
+
+    def table(name: str, cache: str, chosen: list[str], jobs: int) -> bytes:
+        os.environ["NUMGEOM_CACHE"] = str(tmp_path / cache)
+        study = numgeom.compare(chosen, jobs=jobs, **options)  # type: ignore[arg-type]
+        return (study.save(tmp_path / name) / "results.csv").read_bytes()
+
+    fresh = table("one", "a", models, 1)
+    assert table("two", "b", models, 2) == fresh
+    table("part", "c", models[:2], 1)
+    table("more", "c", models[1:], 2)
+    assert table("staged", "c", models, 2) == fresh
+
+
+def test_a_cache_that_cannot_be_written_costs_nothing_but_the_cache(
+    plugin_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache" / "cells").write_text("in the way")
+    monkeypatch.setenv("NUMGEOM_CACHE", str(tmp_path / "cache"))
+    study = compare(plugin_dir, ["cloud:a", "cloud:b"], metrics="nearness")
+    assert set(study.frame["status"]) == {"ok"}
+    assert "nothing more is cached" in study.manifest["cache_problem"]
+
+
+def test_what_is_named_twice_is_measured_once(plugin_dir: Path) -> None:
+    study = compare(
+        plugin_dir, ["cloud:a", "cloud:b"], metrics=["nearness", "nearness"], nulls=["row_permutation"] * 2,
+        numbers=["0..19", "0..19"],
+    )  # fmt: skip
+    assert len(study.frame) == 1
+
+
+def test_a_suite_that_measures_nothing_is_refused(plugin_dir: Path, tmp_path: Path) -> None:
+    registry = tmp_path / "registry.toml"
+    registry.write_text("schema = 1\n[suites.empty]\nmodels = ['synthetic:line']\n")
+    with pytest.raises(RegistryError, match="'empty' measures nothing"):
+        numgeom.run("empty", registry=registry)
+
+
 def test_a_second_run_computes_nothing_and_a_new_model_only_what_is_new(
     plugin_dir: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,10 +251,10 @@ def test_failures_are_rows_with_reasons_and_the_others_go_on(plugin_dir: Path) -
     assert list(zip(sound["model_a"], sound["model_b"], sound["metric"], strict=True)) == [("a", "b", "nearness")]
     assert frame["value"].notna().equals(frame["status"] == "ok")
     reason = dict(zip(frame["model_a"] + frame["model_b"] + frame["metric"], frame["reason"], strict=True))
-    assert reason["abrokennearness"] == "the file is broken; fetch it again."
+    assert reason["abrokennearness"] == "broken: the file is broken; fetch it again."
     assert "ZeroDivisionError: a bug in the source" in reason["abugnearness"]
-    assert "1 of 30 rows hold NaN or infinity (numbers 1)" in reason["anannearness"]
-    assert reason["abnot_finite"] == "not_finite gave nan."
+    assert reason["anannearness"].startswith("nan: 1 of 30 rows hold NaN or infinity (numbers 1)")
+    assert reason["abnot_finite"] == "not_finite (plugin 'bench') gave nan; type: numgeom check not_finite"
 
 
 def test_an_exception_of_a_metric_is_that_pairs_row(plugin_dir: Path) -> None:
@@ -305,7 +347,7 @@ def test_unknown_names_are_refused_before_anything_is_read(plugin_dir: Path) -> 
 def test_a_table_never_averages_silently(plugin_dir: Path) -> None:
     study = compare(plugin_dir, ["cloud:a", "cloud:b"], metrics="nearness", nulls="row_permutation,iid_gaussian")
     assert study.table("nearness").loc["b", "a"] == study.frame["value"].iloc[0]
-    with pytest.raises(NumgeomError, match="several values of 'null_mean'"):
+    with pytest.raises(NumgeomError, match="column 'null_mean' of 'nearness' differs between nulls; give null= one of"):
         study.table("nearness", column="null_mean")
     assert np.isfinite(study.table("nearness", column="null_mean", null="iid_gaussian").loc["a", "b"])
     with pytest.raises(UnknownName, match="metric in this study"):

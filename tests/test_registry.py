@@ -46,7 +46,11 @@ def test_the_users_file_lies_over_ours(tmp_path: Path) -> None:
     (tmp_path / "rows.npz").write_bytes(b"")
     path = write(tmp_path, "schema = 1\n[models.mine]\nsource='rows'\nid='rows.npz'\n[suites.quickstart]\ndraws=11")
     registry = load_registry(path)
-    assert registry.models["mine"].id == str(tmp_path / "rows.npz")
+    assert registry.model("mine", open_catalog(registry)).id == str(tmp_path / "rows.npz")
+    (tmp_path / "line").mkdir()
+    path.write_text("schema = 1\n[models.formula]\nsource='synthetic'\nid='line'\n[suites.quickstart]\ndraws=11")
+    registry = load_registry(path)
+    assert registry.model("formula", open_catalog(registry)).id == "line"
     assert registry.suite("quickstart").draws == 11
     assert len(registry.files) == 2
     assert registry.digest != load_registry(start=Path("/")).digest

@@ -17,6 +17,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from numgeom import (
+    Incompatible,
     MeasurementWarning,
     ModelSpec,
     NumberSet,
@@ -78,11 +79,20 @@ def table(seed: int = 0, rows: int = VOCABULARY, width: int = 8) -> np.ndarray:
 
 def message(call: Callable[[], object], error: type[NumgeomError] = SourceError) -> str:
     """The message of an expected error; every one is a single line."""
-    with pytest.raises(error) as caught:
-        call()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MeasurementWarning)
+        with pytest.raises((error, Incompatible)) as caught:
+            call()
     text = str(caught.value)
     assert "\n" not in text
     return text
+
+
+def test_a_tied_output_is_refused_with_its_code(tmp_path: Path) -> None:
+    tensors = {"model.embed_tokens.weight": table(0)}
+    folder = write_checkpoint(tmp_path, tensors, {"tie_word_embeddings": True})
+    with pytest.warns(MeasurementWarning, match="W-TIED"), pytest.raises(Incompatible, match="not a second source"):
+        checkpoint(folder, read="output")
 
 
 # ---------------------------------------------------------------- cards

@@ -62,7 +62,8 @@ def as_text(session: Any, table: Any) -> str:
 def width() -> int:
     """Columns of the terminal; wide where the output goes to a file."""
     if not sys.stdout.isatty():
-        return int(os.environ.get("COLUMNS", 200))
+        columns = os.environ.get("COLUMNS", "")
+        return int(columns) if columns.isdigit() and int(columns) > 0 else 200
     return os.get_terminal_size(sys.stdout.fileno()).columns
 
 

@@ -28,6 +28,7 @@ from numgeom.cli.options import (
     Sources,
 )
 from numgeom.cli.printing import Screen, as_text, say, warn_of_failures
+from numgeom.errors import NumgeomError
 
 
 def compare(
@@ -179,10 +180,20 @@ def _render_names(session: Any, text: str | None) -> list[str]:
     return split_list(text) if text else [choice.label for choice in session.catalog.renderers.defaults()]
 
 
+def _make(folder: Path) -> None:
+    """Refuse a folder that cannot be written before anything is computed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise NumgeomError(f"cannot write to {str(folder)!r}: {error.strerror}; give --out another folder.") from None
+
+
 def _finish(session: Any, experiment: Any, out: Path | None, as_json: bool, screen: Screen) -> None:
     """Run, save, print; exit 2 if a cell failed, with one line a reason."""
     from numgeom.rendering import render_tables
 
+    if out is not None:
+        _make(out)
     study = session.run(experiment, sys.argv)
     tables = study.tables()
     saved: list[Path] = []
@@ -192,25 +203,29 @@ def _finish(session: Any, experiment: Any, out: Path | None, as_json: bool, scre
         saved, problems = render_tables(tables, experiment.render, out / "tables")
     screen.stop()
     if as_json:
-        found = {"rows": json.loads(study.frame.to_json(orient="records", double_precision=15))}
+        rows = study.frame.astype(object).where(study.frame.notna(), None).to_dict(orient="records")
+        found: dict[str, Any] = {"rows": rows}
         typer.echo(json.dumps({**found, "probes": study.probes} if study.probes else found, indent=2))
     else:
         for table in tables:
             if table.kind not in ("coordinates", "convergence_matrix"):
                 typer.echo(as_text(session, table))
     failed = study.failures
-    reasons = dict.fromkeys(zip(failed["model_a"], failed["model_b"], failed["metric"], failed["reason"], strict=True))
+    nothing = not (study.frame["status"] == "ok").any()
     said: dict[str, str] = {}
-    for model_a, model_b, metric, reason in reasons:
-        where = f"{model_a} and {model_b}" if model_b else model_a
-        said.setdefault(reason, f"{where}, {metric}")
-    for reason, where in said.items():
-        say(f"error: {where}: {reason}")
+    for _, row in (study.frame if nothing else failed).iterrows():
+        where = f"{row['model_a']} and {row['model_b']}" if row["model_b"] else row["model_a"]
+        blamed = any(row["reason"].startswith(f"{name}: ") for name in (row["model_a"], row["model_b"]) if name)
+        said.setdefault(row["reason"], f"{row['status']}: " + ("" if blamed else f"{where}, {row['metric']}: "))
+    for reason, lead in said.items():
+        say(f"{lead}{reason}")
+    if "cache_problem" in study.manifest:
+        say(study.manifest["cache_problem"])
     for problem in problems:
         say(problem)
     if out is not None:
         say(f"wrote {out / 'results.parquet'}, results.csv, manifest.json and {len(saved)} files in {out / 'tables'}")
     elif not as_json:
         say("nothing was written; give --out DIR to keep the long table, its manifest, tables and figures")
-    if len(failed) or problems:
+    if len(failed) or problems or nothing:
         raise typer.Exit(2)

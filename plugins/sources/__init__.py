@@ -22,6 +22,7 @@ def numgeom_sources() -> Iterable[SourceSpec]:
             tokenizer=f"{_HERE}.tokenizers:load_tokenizer",
             fingerprint=f"{_HERE}.fingerprint:folder",
             params={"tensor": ""},
+            paths=True,
         ),
         SourceSpec(
             name="hf",
@@ -47,6 +48,7 @@ def numgeom_sources() -> Iterable[SourceSpec]:
             target=f"{_HERE}.rows:read_rows",
             reads=("vectors",),
             fingerprint=f"{_HERE}.fingerprint:file",
+            paths=True,
         ),
         SourceSpec(
             name="vectors",
@@ -56,6 +58,7 @@ def numgeom_sources() -> Iterable[SourceSpec]:
             reads=("vectors",),
             fingerprint=f"{_HERE}.fingerprint:file",
             params={"seed": 0},
+            paths=True,
         ),
         SourceSpec(
             name="synthetic",
@@ -72,5 +75,6 @@ def numgeom_sources() -> Iterable[SourceSpec]:
             target=f"{_HERE}.tokenizer_only:refuse",
             tokenizer=f"{_HERE}.tokenizers:load_tokenizer",
             fingerprint=f"{_HERE}.tokenizers:fingerprint",
+            paths=True,
         ),
     ]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numgeom import ModelSpec, NumberSet, Representation, SourceError, Tokenizer
 from numgeom.numbers import FORMS
 from numgeom_plugins.sources.checkpoint_folder import CheckpointFolder
-from numgeom_plugins.sources.embedding_tensor import find_embedding
+from numgeom_plugins.sources.embedding_tensor import find_embedding, tied
 
 RANDOM_ROWS = 1000
 RANDOM_SEED = 0
@@ -42,7 +42,9 @@ def read_checkpoint(model: ModelSpec, numbers: NumberSet, *, read: str, tensor: 
     Raises
     ------
     SourceError
-        If weights are missing or broken, no number is one token, or the output embedding is tied to the input.
+        If weights are missing or broken, or no number is one token.
+    Incompatible
+        If the output embedding is tied to the input (W-TIED).
     TokenizerError
         If there is no tokenizer.
 
@@ -116,7 +118,7 @@ def embed(
     notes = [*chosen.notes, *tokenizer.notes]
     if read == "output":
         if _stated_tied(checkpoint) and not tensor:
-            raise SourceError(
+            raise tied(
                 f"the output embedding of {checkpoint.name} is tied to the input by its config, so it is not a second "
                 f"source (W-TIED); use the source input, or params.tensor if the stored {info.name!r} is what you mean."
             )
@@ -158,7 +160,7 @@ def _output_notes(
     # A config that says "not tied" is not worth another shard's download.
     compare = _stated_tied(checkpoint) is None or checkpoint.info(table) is not None
     if table == tensor or (compare and _same_rows(checkpoint, table, ids, rows)):
-        raise SourceError(
+        raise tied(
             f"the output embedding {tensor!r} of {checkpoint.name} is tied: its rows are those of "
             f"{table!r} bit for bit, so it is not a second source "
             "(W-TIED); use the source input."

@@ -7,10 +7,11 @@ still ambiguous is an error that lists the candidates.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from numgeom import SourceError
+from numgeom import Incompatible, MeasurementWarning, SourceError
 from numgeom_plugins.sources.architecture import parameter_names
 from numgeom_plugins.sources.checkpoint_folder import CheckpointFolder
 from numgeom_plugins.sources.safetensors_rows import TensorInfo
@@ -222,9 +223,15 @@ def _width(info: TensorInfo | None) -> int | None:
     return None if info is None else info.shape[1]
 
 
-def _none(checkpoint: CheckpointFolder, read: str, vocab_size: int) -> SourceError:
+def tied(text: str) -> Incompatible:
+    """The refusal of an output embedding that is the input embedding, with its warning code."""
+    warnings.warn(MeasurementWarning("W-TIED", "the output embedding is the input embedding"), stacklevel=3)
+    return Incompatible(text)
+
+
+def _none(checkpoint: CheckpointFolder, read: str, vocab_size: int) -> SourceError | Incompatible:
     if read == "output":
-        return SourceError(
+        return tied(
             f"{checkpoint.name} has no output embedding of its own: it is tied to the input or was saved "
             "without its head, so it is not a second source (W-TIED); use the source input."
         )

@@ -131,7 +131,7 @@ def find_tokenizer(path: Path) -> tuple[Path, ...]:
             return _with_companions(found[0])
     ggufs = [file for file in files if file.suffix == ".gguf"]
     hint = f" It holds a GGUF file: type gguf:{ggufs[0]}" if ggufs else ""
-    raise TokenizerError(f"no tokenizer in {path}; looked for {_READABLE}.{hint}")
+    raise TokenizerError(f"no tokenizer in {path}; looked for {_READABLE}; put one of them there.{hint}")
 
 
 def _with_companions(file: Path) -> tuple[Path, ...]:
