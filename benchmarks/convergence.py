@@ -19,7 +19,7 @@ import numpy as np
 
 from numgeom.registry import open_catalog
 from numgeom.representation import Representation
-from numgeom.specs import make_metric
+from numgeom.targets import make_metric
 
 GRAM = ("cka_linear", "cka_linear_debiased", "rsa_pearson_euclidean", "mutual_knn_cosine")
 RANKED = ("rsa_spearman_euclidean",)

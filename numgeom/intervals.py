@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from numgeom.outcome import caveats
 from numgeom.representation import Representation
-from numgeom.specs import ConvergenceMetric
+from numgeom.targets import ConvergenceMetric
 
 MOST_BLOCKS = 20
 FEWEST_BLOCKS = 4

@@ -15,15 +15,8 @@ from numgeom.intervals import jackknife_intervals
 from numgeom.outcome import Outcome, caveats, failure
 from numgeom.representation import Representation
 from numgeom.seeds import generator, generators
-from numgeom.specs import (
-    ConvergenceMetric,
-    ConvergenceSpec,
-    NullSpec,
-    NullView,
-    draw_permutations,
-    make_metric,
-    null_views,
-)
+from numgeom.specs import ConvergenceSpec, NullSpec
+from numgeom.targets import ConvergenceMetric, NullView, draw_permutations, make_metric, null_views
 
 F64 = npt.NDArray[np.float64]
 Pair = tuple[int, int]

@@ -17,16 +17,8 @@ from numgeom.numbers import NumberSet
 from numgeom.outcome import Outcome, caveats, failure
 from numgeom.representation import Representation
 from numgeom.seeds import generators
-from numgeom.specs import (
-    GeometrySpec,
-    NullSpec,
-    NullView,
-    ProbeSpec,
-    ReducerSpec,
-    draw_permutations,
-    make_geometry,
-    null_views,
-)
+from numgeom.specs import GeometrySpec, NullSpec, ProbeSpec, ReducerSpec
+from numgeom.targets import NullView, draw_permutations, make_geometry, null_views
 from numgeom.tokenizer import Tokenizer
 
 OBSERVED = "numbers"

@@ -20,7 +20,7 @@ from scipy.spatial.distance import cdist, pdist
 from scipy.stats import pearsonr, spearmanr
 
 from numgeom import Incompatible, MeasurementWarning, Representation
-from numgeom.specs import make_metric
+from numgeom.targets import make_metric
 from numgeom_plugins.convergence.core_cards import cards
 from numgeom_plugins.convergence.moments import features, permutation_moments
 from numgeom_plugins.convergence.ranks import average_ranks

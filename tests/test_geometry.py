@@ -18,7 +18,7 @@ from scipy.optimize import minimize_scalar
 from scipy.stats import ortho_group, spearmanr
 
 from numgeom import GeometrySpec, Incompatible, MeasurementWarning, Representation
-from numgeom.specs import make_geometry
+from numgeom.targets import make_geometry
 from numgeom_plugins.geometry import numgeom_geometry_metrics
 from numgeom_plugins.geometry.arch import arch
 from numgeom_plugins.geometry.fidelity import fidelity

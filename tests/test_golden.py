@@ -16,7 +16,7 @@ from scipy.spatial.distance import cdist, pdist
 
 from numgeom import Incompatible, Representation
 from numgeom.calibrate import calibrate
-from numgeom.specs import make_metric
+from numgeom.targets import make_metric
 from numgeom_plugins.convergence import numgeom_convergence_metrics
 from numgeom_plugins.convergence.neighbours import neighbours
 

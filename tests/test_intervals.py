@@ -9,7 +9,7 @@ import numgeom
 from numgeom.intervals import jackknife_intervals
 from numgeom.registry import open_catalog
 from numgeom.representation import Representation
-from numgeom.specs import make_metric
+from numgeom.targets import make_metric
 
 
 def intervals(name: str, *clouds: np.ndarray) -> list[tuple[float, float] | None]:

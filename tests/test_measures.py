@@ -19,7 +19,8 @@ from sklearn.linear_model import RidgeCV
 
 from numgeom import Incompatible, MeasurementWarning, Representation
 from numgeom.errors import PluginError
-from numgeom.specs import ConvergenceSpec, make_metric
+from numgeom.specs import ConvergenceSpec
+from numgeom.targets import make_metric
 from numgeom_plugins.convergence import FAMILIES, core_cards, numeric_cards, numgeom_convergence_metrics
 from numgeom_plugins.convergence.predictivity import STRENGTHS
 

@@ -13,7 +13,7 @@ from scipy.stats import chi2, ks_2samp, kstest
 
 from numgeom import Incompatible, NullSpec, Representation
 from numgeom.calibrate import calibrate
-from numgeom.specs import NullView, draw_permutations, make_metric, null_views
+from numgeom.targets import NullView, draw_permutations, make_metric, null_views
 from numgeom_plugins.convergence import numgeom_convergence_metrics
 from numgeom_plugins.nulls import numgeom_nulls
 from numgeom_plugins.nulls.order_modes import OrderModes, order_basis

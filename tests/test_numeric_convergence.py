@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from numgeom import Incompatible, Representation
-from numgeom.specs import make_metric
+from numgeom.targets import make_metric
 from numgeom_plugins.convergence.bands import band_directions
 from numgeom_plugins.convergence.cka import DebiasedCKA
 from numgeom_plugins.convergence.numeric_cards import cards

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from numgeom.errors import Incompatible
 from numgeom.representation import Representation
-from numgeom.specs import ConvergenceMetric, ConvergenceSpec, make_metric
+from numgeom.specs import ConvergenceSpec
+from numgeom.targets import ConvergenceMetric, make_metric
 from numgeom.testing import clouds
 from numgeom.testing.check import CheckFailed, require
 from numgeom.testing.values import SAME

@@ -11,7 +11,8 @@ import numpy as np
 
 from numgeom.errors import Incompatible
 from numgeom.representation import Representation
-from numgeom.specs import INVARIANCES, ConvergenceSpec, make_metric
+from numgeom.specs import INVARIANCES, ConvergenceSpec
+from numgeom.targets import make_metric
 from numgeom.testing import clouds
 from numgeom.testing.agreement import flipped_agrees, matrix_agrees, moments_agree, permuted_agrees
 from numgeom.testing.bench import WIDTH, Bench

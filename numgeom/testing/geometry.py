@@ -11,7 +11,8 @@ import numpy as np
 
 from numgeom.errors import Incompatible
 from numgeom.representation import Representation
-from numgeom.specs import INVARIANCES, GeometrySpec, make_geometry
+from numgeom.specs import INVARIANCES, GeometrySpec
+from numgeom.targets import make_geometry
 from numgeom.testing import clouds
 from numgeom.testing.card import card_checks
 from numgeom.testing.check import Check, global_generators, require

@@ -10,7 +10,8 @@ import numpy as np
 
 from numgeom.errors import Incompatible
 from numgeom.representation import Representation
-from numgeom.specs import NullSpec, NullView, draw_permutations, null_views
+from numgeom.specs import NullSpec
+from numgeom.targets import NullView, draw_permutations, null_views
 from numgeom.testing import clouds
 from numgeom.testing.card import card_checks
 from numgeom.testing.check import Check, global_generators, require
