@@ -29,6 +29,7 @@ class Loader:
         self.catalog = catalog
         self.store = store
         self.chain = experiment.preprocess
+        self.unknown = experiment.unknown
         self.loaded: dict[tuple[str, str, str], Representation] = {}
         self._failed: dict[Any, NumgeomError] = {}
         self._codes: dict[tuple[str, str, str], list[str]] = {}
@@ -105,6 +106,7 @@ class Loader:
 
     def _read(self, one: RepresentationId) -> Representation:
         model = one.model
+        self._refuse_unknown(model)
         spec, read = self.catalog.reader(model.source, one.source)
         params = spec.with_params(dict(model.params))
         version = next(item.version for item in self.catalog.sources if item.spec is spec)
@@ -126,7 +128,12 @@ class Loader:
             self.store.put_representation(key, rep)
         return rep
 
+    def _refuse_unknown(self, model: ModelSpec) -> None:
+        if model.name in self.unknown:
+            raise SourceError(self.unknown[model.name])
+
     def _open_tokenizer(self, model: ModelSpec) -> Tokenizer:
+        self._refuse_unknown(model)
         spec = self.catalog.sources.get(model.source)
         function = _resolved(spec, spec.tokenizer)
         if function is None:

@@ -82,6 +82,8 @@ class Experiment:
     ----------
     name : str
     models : tuple of ModelSpec
+    unknown : dict of str to str
+        What is wrong with models that are named but not known: their cells become error rows, the others go on.
     numbers : tuple of NumberSet
     sources : tuple of str
     probes, reducers, geometry, convergence, nulls, render : tuple of Choice
@@ -93,6 +95,7 @@ class Experiment:
 
     name: str
     models: tuple[ModelSpec, ...]
+    unknown: dict[str, str]
     numbers: tuple[NumberSet, ...]
     sources: tuple[str, ...]
     probes: tuple[Choice[ProbeSpec], ...]
@@ -117,7 +120,7 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
         On the first name that nothing provides, or two models of one name.
     """
     check_steps(suite.preprocess)
-    models = tuple(registry.model(text, catalog) for text in suite.models)
+    models, unknown = _models(suite, registry, catalog)
     seen: dict[str, ModelSpec] = {}
     for model in models:
         if model.name in seen:
@@ -141,6 +144,7 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
     return Experiment(
         name=name,
         models=models,
+        unknown=unknown,
         numbers=tuple({held.spec: held for held in (_numbers(text, catalog) for text in suite.numbers)}.values()),
         sources=tuple(suite.sources),
         probes=_distinct(map(catalog.probes.choose, suite.probes)),
@@ -225,6 +229,27 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "draws": experiment.draws,
         "seed": experiment.seed,
     }
+
+
+def _models(suite: SuiteEntry, registry: Registry, catalog: Catalog) -> tuple[tuple[ModelSpec, ...], dict[str, str]]:
+    """The models of a suite, and what is wrong with those that are not known.
+
+    Raises
+    ------
+    UnknownName, RegistryError
+        If too few are left to measure anything.
+    """
+    models: list[ModelSpec] = []
+    problems: dict[str, NumgeomError] = {}
+    for text in suite.models:
+        try:
+            models.append(registry.model(text, catalog))
+        except NumgeomError as error:
+            models.append(ModelSpec(name=text, source="unknown", id=text))
+            problems[text] = error
+    if problems and len(models) - len(problems) < (2 if suite.convergence else 1):
+        raise next(iter(problems.values()))
+    return tuple(models), {name: str(error) for name, error in problems.items()}
 
 
 def _distinct(choices: Iterable[Choice[S]]) -> tuple[Choice[S], ...]:

@@ -181,6 +181,14 @@ def test_one_bad_model_does_not_stop_the_others(numgeom, tmp_path: Path) -> None
     assert len([line for line in found.err.splitlines() if line.startswith("numgeom: error: bad")]) == 1
 
 
+def test_an_unknown_model_is_an_error_row_and_the_others_go_on(numgeom) -> None:  # type: ignore[no-untyped-def]
+    found = numgeom("compare", *PAIR, "demo_lama_a", "./nowhere", "--metrics", "cka_linear")
+    assert found.code == 2
+    assert "beyond" in found.out
+    assert "did you mean 'demo_llama_a'" in found.err
+    assert "there is no file or folder './nowhere'" in found.err
+
+
 def test_models_that_share_no_numbers_are_a_row_with_the_reason(numgeom, rows_file: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     far = tmp_path / "far.npz"
     np.savez(far, numbers=np.random.default_rng(0).standard_normal((9, 3)), number_values=np.arange(90, 99))
