@@ -150,11 +150,6 @@ class Catalog:
         self.renderers = Shelf(RendererSpec, report, params)
         self.number_sets = Shelf(NumberSetSpec, report, params)
 
-    @property
-    def schemes(self) -> dict[str, SourceSpec]:
-        """Model scheme -> the source that gives its default reading and its tokenizer."""
-        return {name: self.sources.get(name) for name in self.sources.names}
-
     def reader(self, scheme: str, read: str) -> tuple[SourceSpec, str]:
         """The source that reads ``read`` of models opened by ``scheme``, and the reading's full name.
 

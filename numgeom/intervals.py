@@ -30,6 +30,7 @@ def jackknife_intervals(
     bounds: tuple[float, float],
     reps: Sequence[Representation],
     pairs: Sequence[tuple[int, int]],
+    scores: Sequence[float],
 ) -> list[Interval]:
     """95 % intervals of the scores of ``pairs``, over the numbers that the representations share.
 
@@ -41,6 +42,8 @@ def jackknife_intervals(
     reps : sequence of Representation
         All on the same numbers.
     pairs : sequence of (int, int)
+    scores : sequence of float
+        The score of each pair on all numbers.
 
     Returns
     -------
@@ -60,24 +63,21 @@ def jackknife_intervals(
     if blocks < FEWEST_BLOCKS:
         return [None] * len(pairs)
     edges = np.linspace(0, n, blocks + 1).astype(int)
-    kept: list[npt.NDArray[np.bool_]] = [np.ones(n, dtype=bool)]
-    for first, last in pairwise(edges):
-        mask = np.ones(n, dtype=bool)
-        mask[first:last] = False
-        kept.append(mask)
-    scores = np.full((len(pairs), blocks + 1), np.nan)
+    without = np.full((len(pairs), blocks), np.nan)
     with caveats([]):
-        for column, mask in enumerate(kept):
+        for column, (first, last) in enumerate(pairwise(edges)):
+            mask = np.ones(n, dtype=bool)
+            mask[first:last] = False
             states = {i: _prepared(metric, reps[i], mask) for i in sorted({i for pair in pairs for i in pair})}
             for row, (a, b) in enumerate(pairs):
                 if states[a] is not None and states[b] is not None:
-                    scores[row, column] = _score(metric, states[a], states[b])
-    spread = np.sqrt((blocks - 1) / blocks * np.square(scores[:, 1:] - scores[:, 1:].mean(1, keepdims=True)).sum(1))
+                    without[row, column] = _score(metric, states[a], states[b])
+    spread = np.sqrt((blocks - 1) / blocks * np.square(without - without.mean(1, keepdims=True)).sum(1))
     half = float(stdtrit(blocks - 1, (1 + LEVEL) / 2)) * spread
     low, high = bounds
     return [
         (max(float(value - width), low), min(float(value + width), high)) if np.isfinite(value + width) else None
-        for value, width in zip(scores[:, 0], half, strict=True)
+        for value, width in zip(scores, half, strict=True)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from numgeom.catalog import Catalog
@@ -119,9 +120,7 @@ class Loader:
         with caveats(codes):
             rep: Representation = spec.load()(model, one.numbers, read=read, **params)
         if rep.n == 0:
-            raise Incompatible(
-                f"{model.name} has none of the numbers {one.numbers.spec}; choose others with --numbers."
-            )
+            raise Incompatible(f"it has none of the numbers {one.numbers.spec}; choose others with --numbers.")
         if codes:
             rep = rep.with_matrix(rep.matrix, warnings=codes)
         if fingerprint:
@@ -148,6 +147,4 @@ def _resolved(spec: SourceSpec, target: Any) -> Any:
     """A second target of a source card, imported if it is named lazily."""
     if not isinstance(target, str):
         return target
-    from dataclasses import replace
-
     return replace(spec, target=target).load()

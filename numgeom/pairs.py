@@ -55,7 +55,8 @@ def score_pairs(
     outcomes = {pair: scorer.outcome(pair) for pair in pairs}
     sound = [pair for pair in pairs if outcomes[pair].status == "ok"]
     if intervals and sound:
-        found = jackknife_intervals(scorer.metric, scorer.spec.range, reps, sound)
+        scores = [value for pair in sound if (value := outcomes[pair].value) is not None]
+        found = jackknife_intervals(scorer.metric, scorer.spec.range, reps, sound, scores)
         for pair, interval in zip(sound, found, strict=True):
             outcomes[pair].lo, outcomes[pair].hi = interval or (None, None)
     if null is not None and sound:

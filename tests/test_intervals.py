@@ -15,7 +15,9 @@ from numgeom.targets import make_metric
 def intervals(name: str, *clouds: np.ndarray) -> list[tuple[float, float] | None]:
     spec = open_catalog().convergence.get(name)
     reps = [Representation(cloud, np.arange(len(cloud))) for cloud in clouds]
-    return jackknife_intervals(make_metric(spec, {}), spec.range, reps, [(0, 1)])
+    metric = make_metric(spec, {})
+    score = metric.score(*map(metric.prepare, reps))
+    return jackknife_intervals(metric, spec.range, reps, [(0, 1)], [score])
 
 
 def test_an_exact_copy_has_an_interval_of_no_width() -> None:
@@ -34,7 +36,7 @@ def test_the_interval_of_a_mean_like_score_is_the_textbook_one() -> None:
 
     values = np.random.default_rng(1).standard_normal(400)
     rep = Representation(values[:, None], np.arange(400))
-    (found,) = jackknife_intervals(Mean(), (-np.inf, np.inf), [rep, rep], [(0, 1)])
+    (found,) = jackknife_intervals(Mean(), (-np.inf, np.inf), [rep, rep], [(0, 1)], [values.mean()])
     assert found is not None
     # Leaving a block out moves a mean by the block's own mean: the standard error of 20 block means.
     error = values.reshape(20, 20).mean(axis=1).std(ddof=1) / np.sqrt(20)

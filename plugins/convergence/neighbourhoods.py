@@ -116,11 +116,26 @@ class ClippedMutualKNN(CosineMutualKNN):
         return clipped.workspace.cosines, np.full(rep.n, ROUNDING)
 
 
-def _jaccard(common: F64, k: int) -> F64:
-    return common / (2.0 * k - common)
+class _Jaccard:
+    """Neighbour sets compared by their Jaccard index, whatever makes a neighbour near."""
+
+    k: int
+
+    def score(self, a: Neighbours, b: Neighbours) -> float:
+        """Mean Jaccard index of the neighbour sets."""
+        require_aligned(len(a.index), len(b.index))
+        return self._mean(np.take_along_axis(b.member, a.index, axis=1).sum(axis=1))
+
+    def permuted(self, a: Neighbours, b: Neighbours, permutations: I64) -> F64:
+        """Scores with the rows of ``b`` in each of the orders ``permutations``, ``(draws, n)``."""
+        require_aligned(len(a.index), len(b.index))
+        return np.array([self._mean(b.member[order[:, None], order[a.index]].sum(axis=1)) for order in permutations])
+
+    def _mean(self, common: I64) -> float:
+        return float((common / (2.0 * self.k - common)).mean())
 
 
-class CosineJaccardKNN(CosineMutualKNN):
+class CosineJaccardKNN(_Jaccard, CosineMutualKNN):
     """``mean_i |A_k(i) & B_k(i)| / |A_k(i) | B_k(i)|`` of the k nearest rows by cosine, in [0, 1].
 
     ReSi drops the first neighbour blindly, so that an exact copy can stand for the row itself.
@@ -146,17 +161,8 @@ class CosineJaccardKNN(CosineMutualKNN):
 
     name = "jaccard_knn_cosine"
 
-    def score(self, a: Neighbours, b: Neighbours) -> float:
-        """Mean Jaccard index of the neighbour sets."""
-        require_aligned(len(a.index), len(b.index))
-        return float(_jaccard(np.take_along_axis(b.member, a.index, axis=1).sum(axis=1), self.k).mean())
 
-    def permuted(self, a: Neighbours, b: Neighbours, permutations: I64) -> F64:
-        """Scores with the rows of ``b`` in each of the orders ``permutations``, ``(draws, n)``."""
-        return _jaccard_permuted(a, b, permutations, self.k)
-
-
-class EuclideanJaccardKNN(EuclideanMutualKNN):
+class EuclideanJaccardKNN(_Jaccard, EuclideanMutualKNN):
     """``mean_i |A_k(i) & B_k(i)| / |A_k(i) | B_k(i)|`` of the k nearest rows by Euclidean distance, in [0, 1].
 
     Invariant to rotation, isotropic scale and translation.
@@ -180,21 +186,6 @@ class EuclideanJaccardKNN(EuclideanMutualKNN):
     """
 
     name = "jaccard_knn_euclidean"
-
-    def score(self, a: Neighbours, b: Neighbours) -> float:
-        """Mean Jaccard index of the neighbour sets."""
-        require_aligned(len(a.index), len(b.index))
-        return float(_jaccard(np.take_along_axis(b.member, a.index, axis=1).sum(axis=1), self.k).mean())
-
-    def permuted(self, a: Neighbours, b: Neighbours, permutations: I64) -> F64:
-        """Scores with the rows of ``b`` in each of the orders ``permutations``, ``(draws, n)``."""
-        return _jaccard_permuted(a, b, permutations, self.k)
-
-
-def _jaccard_permuted(a: Neighbours, b: Neighbours, permutations: I64, k: int) -> F64:
-    require_aligned(len(a.index), len(b.index))
-    common = (b.member[order[:, None], order[a.index]].sum(axis=1) for order in permutations)
-    return np.array([_jaccard(counts, k).mean() for counts in common])
 
 
 class CycleKNN(InnerProductMutualKNN):

@@ -33,6 +33,21 @@ class _GaussianCKA(TraceMetric):
         return require_contrast(self.name, self.centred(kernel), float(np.linalg.norm(without_diagonal(kernel))) or 1.0)
 
 
+class _DebiasedCKA(_GaussianCKA):
+    """The unbiased estimate, whatever the rule of the bandwidth."""
+
+    lowest = -1.0
+
+    def matrix(self, rep: Representation) -> F64:
+        """The U-centred kernel."""
+        require_four(self.name, rep)
+        return super().matrix(rep)
+
+    def centred(self, kernel: F64) -> F64:
+        """U-centred: the unbiased estimate."""
+        return u_centred(kernel)
+
+
 class MedianBandwidthCKA(_GaussianCKA):
     """CKA of Gaussian kernels, sigma a fraction of the median distance of different rows, in [0, 1].
 
@@ -77,7 +92,7 @@ class MedianBandwidthCKA(_GaussianCKA):
         return gaussian(squared, 2.0 * np.median(np.sqrt(upper(squared))) ** 2 * self.fraction**2, self.name)
 
 
-class DebiasedMedianBandwidthCKA(MedianBandwidthCKA):
+class DebiasedMedianBandwidthCKA(_DebiasedCKA, MedianBandwidthCKA):
     """CKA of Gaussian kernels with unbiased HSIC, sigma a fraction of the median distance, in [-1, 1].
 
     About 0 for unrelated clouds at any width. Invariant to rotation, isotropic scale and translation; n >= 4.
@@ -102,16 +117,6 @@ class DebiasedMedianBandwidthCKA(MedianBandwidthCKA):
     """
 
     name = "cka_rbf_median_debiased"
-    lowest = -1.0
-
-    def matrix(self, rep: Representation) -> F64:
-        """The U-centred kernel."""
-        require_four(self.name, rep)
-        return super().matrix(rep)
-
-    def centred(self, kernel: F64) -> F64:
-        """U-centred: the unbiased estimate."""
-        return u_centred(kernel)
 
 
 class AllPairsMedianBandwidthCKA(_GaussianCKA):
@@ -262,7 +267,7 @@ class FixedBandwidthCKA(_GaussianCKA):
         return gaussian(rep.workspace.squared_distances, 2.0 * self.sigma**2, self.name)
 
 
-class DebiasedFixedBandwidthCKA(FixedBandwidthCKA):
+class DebiasedFixedBandwidthCKA(_DebiasedCKA, FixedBandwidthCKA):
     """CKA with unbiased HSIC of Gaussian kernels of one given bandwidth, in [-1, 1].
 
     The peer ``platonic-rep`` adds 1e-6 to a denominator that it has divided by ``n (n - 3)``, which decides the
@@ -289,16 +294,6 @@ class DebiasedFixedBandwidthCKA(FixedBandwidthCKA):
     """
 
     name = "cka_rbf_fixed_debiased"
-    lowest = -1.0
-
-    def matrix(self, rep: Representation) -> F64:
-        """The U-centred kernel."""
-        require_four(self.name, rep)
-        return super().matrix(rep)
-
-    def centred(self, kernel: F64) -> F64:
-        """U-centred: the unbiased estimate."""
-        return u_centred(kernel)
 
 
 class LangeFixedBandwidthCKA(FixedBandwidthCKA):

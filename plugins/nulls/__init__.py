@@ -27,7 +27,7 @@ def numgeom_nulls() -> Iterable[NullSpec]:
         NullSpec(
             name="within_digit_length",
             summary="rows shuffled among numbers of as many digits",
-            target=f"{_HERE}.permutations:within_digit_length",
+            target=f"{_HERE}.strata:within_digit_length",
             keeps="the cloud of each digit length",
             destroys="which number is which row among numbers of as many digits",
             permutes_rows=True,

@@ -35,42 +35,6 @@ def row_permutation(rep: Representation, rng: np.random.Generator) -> Representa
     return rep.with_matrix(rep.matrix[rng.permutation(rep.n)])
 
 
-def within_digit_length(rep: Representation, rng: np.random.Generator) -> Representation:
-    """Rows in a random order among the numbers with as many decimal digits; the sign does not count.
-
-    Parameters
-    ----------
-    rep : Representation
-    rng : numpy.random.Generator
-
-    Returns
-    -------
-    Representation
-
-    Raises
-    ------
-    Incompatible
-        If no two numbers have as many digits.
-
-    Examples
-    --------
-    >>> rep = Representation(np.arange(4.0)[:, None], np.array([8, 9, 10, 11]))
-    >>> sorted(within_digit_length(rep, np.random.default_rng(0)).matrix[:2, 0].tolist())
-    [0.0, 1.0]
-    """
-    lengths = np.array([len(str(abs(int(number)))) for number in rep.numbers])
-    order = np.arange(rep.n)
-    strata = [np.flatnonzero(lengths == length) for length in np.unique(lengths)]
-    if all(rows.size < 2 for rows in strata):
-        raise Incompatible(
-            f"within_digit_length has nothing to shuffle: no two of these {rep.n} numbers have as many digits; "
-            "use row_permutation, or more numbers."
-        )
-    for rows in strata:
-        order[rows] = rng.permutation(rows)
-    return rep.with_matrix(rep.matrix[order])
-
-
 def block_permutation(rep: Representation, rng: np.random.Generator, block: int = 10) -> Representation:
     """Blocks of numbers in a random order, each block whole and in its own order.
 

@@ -8,6 +8,33 @@ import numpy.typing as npt
 from numgeom import Incompatible, Representation
 
 
+def within_digit_length(rep: Representation, rng: np.random.Generator) -> Representation:
+    """Rows in a random order among the numbers with as many decimal digits; the sign does not count.
+
+    Parameters
+    ----------
+    rep : Representation
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    Representation
+
+    Raises
+    ------
+    Incompatible
+        If no two numbers have as many digits.
+
+    Examples
+    --------
+    >>> rep = Representation(np.arange(4.0)[:, None], np.array([8, 9, 10, 11]))
+    >>> sorted(within_digit_length(rep, np.random.default_rng(0)).matrix[:2, 0].tolist())
+    [0.0, 1.0]
+    """
+    lengths = np.array([len(str(abs(int(number)))) for number in rep.numbers])
+    return rep.with_matrix(rep.matrix[_shuffled(lengths, rng, "within_digit_length", "have as many digits")])
+
+
 def within_decade(rep: Representation, rng: np.random.Generator) -> Representation:
     """Rows in a random order inside each decade: the numbers with one value of ``floor(n / 10)``.
 
