@@ -7,75 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-
 from numgeom import GeometrySpec, hookimpl
+from numgeom_plugins.geometry import core_cards, reduction_cards, shape_cards, spectral_cards
 
-RIGID = frozenset({"orthogonal", "scale", "translation"})
+FAMILIES = (core_cards, shape_cards, spectral_cards, reduction_cards)
 
 
 @hookimpl
 def numgeom_geometry_metrics() -> Iterable[GeometrySpec]:
-    """Dimension, succession, order, the arch, reference geometries, and the fidelity of a reduction."""
-    return [
-        GeometrySpec(
-            name="variance_spectrum",
-            summary="How many dimensions the cloud fills: k_90, participation ratio, effective and stable rank",
-            reference="Roy & Vetterli 2007 (effective rank)",
-            target="numgeom_plugins.geometry.spectrum:variance_spectrum",
-            params={"share": 0.9},
-            range=(0.0, np.inf),
-            invariant_to=RIGID | {"permutation"},
-            nulls=("iid_gaussian",),
-        ),
-        GeometrySpec(
-            name="successive_cosine",
-            summary="Cosine of n and n + lag, raw and centred, beside that of random pairs of numbers and of tokens",
-            reference="Ethayarajh 2019, arXiv:1909.00512 (anisotropy baseline)",
-            target="numgeom_plugins.geometry.succession:successive_cosine",
-            params={"lag": 1},
-            invariant_to=frozenset({"orthogonal", "scale", "permutation"}),
-            nulls=("row_permutation", "random_tokens"),
-        ),
-        GeometrySpec(
-            name="distance_order",
-            summary="Rank correlation of distances between rows with distances between values, linear and logarithmic",
-            reference="Mantel 1967; Marjieh et al. 2025, arXiv:2502.01540",
-            target="numgeom_plugins.geometry.order:DistanceOrder",
-            range=(-1.0, 1.0),
-            invariant_to=frozenset({"orthogonal", "scale", "permutation"}),
-            nulls=("row_permutation",),
-        ),
-        GeometrySpec(
-            name="arch",
-            summary="Whether the leading components are those of any smooth curve: cosines, PC2 a square of PC1",
-            reference="Diaconis, Goel & Holmes 2008, arXiv:0811.1477; Antognini & Sohl-Dickstein 2018",
-            target="numgeom_plugins.geometry.arch:arch",
-            range=(0.0, 1.0),
-            min_numbers=10,
-            invariant_to=RIGID | {"permutation"},
-            nulls=("row_permutation",),
-        ),
-        GeometrySpec(
-            name="reference_geometry",
-            summary="Debiased CKA with a line, log line, helix, digits and Levenshtein, and their shares of the Gram",
-            reference="Kantamneni & Tegmark 2025, arXiv:2502.00873 (helix); Marjieh et al. 2025, arXiv:2502.01540",
-            target="numgeom_plugins.geometry.reference:ReferenceGeometry",
-            range=(-1.0, 1.0),
-            min_numbers=10,
-            invariant_to=RIGID | {"permutation"},
-            nulls=("row_permutation",),
-        ),
-        GeometrySpec(
-            name="fidelity",
-            summary="What a reduction kept: neighbours (trustworthiness, continuity, R_NX), distances, order",
-            reference="Venna & Kaski 2006; Lee & Verleysen 2009; Kruskal 1964",
-            target="numgeom_plugins.geometry.fidelity:fidelity",
-            params={"neighbours": 10},
-            range=(-1.0, np.inf),
-            # Not to rotations of the picture: order_spearman is a maximum over its axes.
-            invariant_to=frozenset({"scale", "translation", "permutation"}),
-            nulls=("random_tokens", "row_permutation"),
-            of_reduction=True,
-        ),
-    ]
+    """Everything that is measured of one model, and the fidelity of a reduction."""
+    return [card for family in FAMILIES for card in family.cards()]

@@ -1,0 +1,5 @@
+"""Invariances that most geometry metrics share."""
+
+from __future__ import annotations
+
+RIGID = frozenset({"orthogonal", "scale", "translation"})
