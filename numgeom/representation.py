@@ -127,6 +127,18 @@ class Representation:
         """The same numbers with other rows: what nulls and preprocessing return."""
         return replace(self, matrix=matrix, provenance={**self.provenance, **provenance})
 
+    def permuted(self, order: npt.NDArray[np.int64]) -> Representation:
+        """The same numbers with the rows in another order; what is derived of the rows is reindexed.
+
+        Parameters
+        ----------
+        order : ndarray of int, shape (n,)
+            Row ``i`` becomes row ``order[i]``.
+        """
+        other = self.with_matrix(self.matrix[order])
+        object.__setattr__(other, "workspace", Workspace(other.matrix, self.workspace, order))
+        return other
+
     def take(self, rows: npt.NDArray[Any]) -> Representation:
         """The sub-representation of some rows (indices, increasing, or a mask), numbers included."""
         ids = None if self.token_ids is None else self.token_ids[rows]

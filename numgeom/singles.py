@@ -25,33 +25,96 @@ OBSERVED = "numbers"
 
 
 def measure(
-    metric: Choice[GeometrySpec], null: Choice[NullSpec] | None, rep: Representation, *, draws: int, seed: int
-) -> list[Outcome]:
-    """One geometry metric of one representation, beside one null.
+    metrics: Sequence[Choice[GeometrySpec]],
+    null: Choice[NullSpec] | None,
+    rep: Representation,
+    *,
+    draws: int,
+    seed: int,
+) -> dict[str, list[Outcome]]:
+    """Geometry metrics of one representation beside one null.
+
+    Draws are the outer loop: what a draw derives is shared by all metrics, and memory holds one draw.
 
     Returns
     -------
-    list of Outcome
-        One a measure, or a single failure.
+    dict
+        By metric label, one outcome a measure, or a single failure.
     """
-    codes: list[str] = []
-    try:
-        with caveats(codes):
-            observed = _values(metric, rep)
-    except Exception as error:
-        return [failure(error, metric.plugin)]
-    codes += _duplicates(rep)
-    outcomes = [Outcome(measure=name, value=value, warnings=list(codes)) for name, value in observed.items()]
-    if null is None:
-        return outcomes
+    found: dict[str, list[Outcome]] = {}
+    measured: list[Choice[GeometrySpec]] = []
+    for metric in metrics:
+        codes: list[str] = []
+        try:
+            with caveats(codes):
+                observed = _values(metric, rep)
+        except Exception as error:
+            found[metric.label] = [failure(error, metric.plugin)]
+            continue
+        codes += _duplicates(rep)
+        found[metric.label] = [Outcome(measure=name, value=value, warnings=codes) for name, value in observed.items()]
+        measured.append(metric)
+    if null is None or not measured:
+        return found
+    drawn = _Draws(measured)
     try:
         view = single_view(null, rep)
         with caveats([]):
-            drawn = _drawn_values(metric, null, rep, view, generators(seed, null.label, rep.numbers, draws))
+            drawn.collect(null, rep, view, generators(seed, null.label, rep.numbers, draws))
     except Exception as error:
-        return [_without_null(outcome.measure, null, error) for outcome in outcomes]
-    _hold_against(outcomes, drawn)
-    return outcomes
+        drawn.problems = {metric.label: error for metric in measured}
+    for metric in measured:
+        problem = drawn.problems.get(metric.label)
+        if problem is None:
+            try:
+                _hold_against(found[metric.label], drawn.values[metric.label])
+            except Exception as error:
+                problem = error
+        if problem is not None:
+            found[metric.label] = [_without_null(o.measure, null, problem) for o in found[metric.label]]
+    return found
+
+
+class _Draws:
+    """The measures of every draw by metric; a metric that fails on a draw is given up, the others go on."""
+
+    def __init__(self, metrics: Sequence[Choice[GeometrySpec]]) -> None:
+        self._metrics = {metric.label: metric for metric in metrics}
+        self.values: dict[str, list[dict[str, float]]] = {label: [] for label in self._metrics}
+        self.problems: dict[str, Exception] = {}
+
+    def collect(
+        self, null: Choice[NullSpec], rep: Representation, view: NullView, rngs: Sequence[np.random.Generator]
+    ) -> None:
+        """Draw and measure; a row permutation reindexes what the metrics derived."""
+        if not null.spec.permutes_rows:
+            for rng in rngs:
+                self._measure(view.draw(rng), self._metrics)
+            return
+        orders = draw_permutations(null.spec, null.params, rep.numbers, rngs)
+        slow = {}
+        for label, metric in self._metrics.items():
+            fast = getattr(make_geometry(metric.spec, metric.params), "permuted", None)
+            if fast is None:
+                slow[label] = metric
+                continue
+            try:
+                columns = fast(rep, orders)
+                self.values[label] = [{name: float(v[k]) for name, v in columns.items()} for k in range(len(orders))]
+            except Exception as error:
+                self.problems[label] = error
+        if slow:
+            for order in orders:
+                self._measure(rep.permuted(order), slow)
+
+    def _measure(self, drawn: Representation, metrics: Mapping[str, Choice[GeometrySpec]]) -> None:
+        for label, metric in metrics.items():
+            if label in self.problems:
+                continue
+            try:
+                self.values[label].append(_values(metric, drawn))
+            except Exception as error:
+                self.problems[label] = error
 
 
 @dataclass(slots=True)
@@ -193,21 +256,6 @@ def _values(metric: Choice[GeometrySpec], rep: Representation) -> dict[str, floa
         if not np.isfinite(values[name]):
             raise NumgeomError(f"{metric.label} gave {value} for {name}.")
     return values
-
-
-def _drawn_values(
-    metric: Choice[GeometrySpec],
-    null: Choice[NullSpec],
-    rep: Representation,
-    view: NullView,
-    rngs: Sequence[np.random.Generator],
-) -> list[dict[str, float]]:
-    """The measures of every draw; a row permutation reindexes what the metric derived, where it can."""
-    fast = getattr(make_geometry(metric.spec, metric.params), "permuted", None)
-    if fast is None or not null.spec.permutes_rows:
-        return [_values(metric, view.draw(rng)) for rng in rngs]
-    columns = fast(rep, draw_permutations(null.spec, null.params, rep.numbers, rngs))
-    return [{name: float(values[k]) for name, values in columns.items()} for k in range(len(rngs))]
 
 
 def _hold_against(outcomes: Sequence[Outcome], drawn: Sequence[Mapping[str, float]]) -> None:

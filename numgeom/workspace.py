@@ -20,21 +20,36 @@ class Workspace:
     Parameters
     ----------
     matrix : ndarray, shape (n, d)
+    parent : Workspace, optional
+        The workspace of the same rows in another order: what it derives is reindexed, not derived again.
+    order : ndarray of int, shape (n,), optional
+        Row ``i`` here is row ``order[i]`` of the parent.
 
     Examples
     --------
-    >>> work = Workspace(np.array([[0.0, 0.0], [3.0, 4.0]]))
+    >>> rows = np.array([[0.0, 0.0], [3.0, 4.0], [3.0, 3.0]])
+    >>> work = Workspace(rows)
     >>> float(work.distances[0, 1])
     5.0
+    >>> order = np.array([1, 0, 2])
+    >>> float(Workspace(rows[order], work, order).distances[0, 2])
+    1.0
     """
 
-    def __init__(self, matrix: npt.NDArray[Any]) -> None:
+    def __init__(
+        self,
+        matrix: npt.NDArray[Any],
+        parent: Workspace | None = None,
+        order: npt.NDArray[np.int64] | None = None,
+    ) -> None:
         self._matrix = matrix
+        self._parent = parent
+        self._order = order
         self._held: dict[str, Any] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """What is derived stays behind when a representation travels to another process."""
-        return {"_matrix": self._matrix, "_held": {}}
+        return {"_matrix": self._matrix, "_parent": None, "_order": None, "_held": {}}
 
     def memo(self, key: str, compute: Callable[[], T]) -> T:
         """``compute()`` the first time, the kept value afterwards."""
@@ -44,6 +59,13 @@ class Workspace:
                 value.setflags(write=False)
             self._held[key] = value
         return cast("T", self._held[key])
+
+    def _derived(self, key: str, compute: Callable[[], T], reorder: Callable[[T, npt.NDArray[np.int64]], T]) -> T:
+        """A quantity of this class: the parent's in this order where there is a parent."""
+        parent, order = self._parent, self._order
+        if parent is None or order is None:
+            return self.memo(key, compute)
+        return self.memo(key, lambda: reorder(getattr(parent, key), order))
 
     def drop(self) -> None:
         """Forget everything derived (the digest included); it is derived again when asked for."""
@@ -58,17 +80,17 @@ class Workspace:
             matrix -= matrix.mean(axis=0)
             return matrix
 
-        return self.memo("centred", compute)
+        return self._derived("centred", compute, _rows)
 
     @property
     def gram(self) -> F64:
         """``(n, n)``: inner products of the centred rows."""
-        return self.memo("gram", lambda: self.centred @ self.centred.T)
+        return self._derived("gram", lambda: self.centred @ self.centred.T, _square)
 
     @property
     def energy(self) -> float:
         """Squared Frobenius norm of the centred rows, ``||Xc||_F^2``."""
-        return self.memo("energy", lambda: float(np.einsum("ij,ij->", self.centred, self.centred)))
+        return self._derived("energy", lambda: float(np.einsum("ij,ij->", self.centred, self.centred)), _same)
 
     @property
     def mean_share(self) -> float:
@@ -80,7 +102,7 @@ class Workspace:
             total = common + self.energy
             return common / total if total > 0 else 0.0
 
-        return self.memo("mean_share", compute)
+        return self._derived("mean_share", compute, _same)
 
     @property
     def thin(self) -> tuple[F64, F64]:
@@ -96,7 +118,7 @@ class Workspace:
             keep = values > floor
             return left[:, keep], values[keep]
 
-        return self.memo("thin", compute)
+        return self._derived("thin", compute, _factor)
 
     @property
     def spectrum(self) -> F64:
@@ -107,7 +129,7 @@ class Workspace:
             scatter = self.gram if n <= d else self.centred.T @ self.centred
             return np.asarray(np.clip(np.linalg.eigvalsh(scatter)[::-1], 0.0, None), dtype=np.float64)
 
-        return self.memo("spectrum", compute)
+        return self._derived("spectrum", compute, _same)
 
     @property
     def squared_distances(self) -> F64:
@@ -126,12 +148,16 @@ class Workspace:
             np.fill_diagonal(squared, 0.0)
             return np.asarray(np.clip(squared, 0.0, None), dtype=np.float64)
 
-        return self.memo("squared_distances", compute)
+        return self._derived("squared_distances", compute, _square)
 
     @property
     def distances(self) -> F64:
         """``(n, n)``: Euclidean distances."""
-        return self.memo("distances", lambda: np.asarray(np.sqrt(self.squared_distances), dtype=np.float64))
+
+        def compute() -> F64:
+            return np.asarray(np.sqrt(self.squared_distances), dtype=np.float64)
+
+        return self._derived("distances", compute, _square)
 
     @property
     def cosines(self) -> F64:
@@ -143,7 +169,7 @@ class Workspace:
             unit = np.divide(matrix, norms, out=np.zeros_like(matrix), where=norms > 0)
             return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0), dtype=np.float64)
 
-        return self.memo("cosines", compute)
+        return self._derived("cosines", compute, _square)
 
     @property
     def duplicate_rows(self) -> int:
@@ -154,4 +180,20 @@ class Workspace:
             copies = np.tril(self.squared_distances <= 1e-10 * (norms[:, None] + norms[None, :]), -1)
             return int(copies.any(axis=1).sum())
 
-        return self.memo("duplicate_rows", compute)
+        return self._derived("duplicate_rows", compute, _same)
+
+
+def _same(value: T, order: npt.NDArray[np.int64]) -> T:
+    return value
+
+
+def _rows(value: F64, order: npt.NDArray[np.int64]) -> F64:
+    return value[order]
+
+
+def _square(value: F64, order: npt.NDArray[np.int64]) -> F64:
+    return value[np.ix_(order, order)]
+
+
+def _factor(value: tuple[F64, F64], order: npt.NDArray[np.int64]) -> tuple[F64, F64]:
+    return value[0][order], value[1]
