@@ -211,7 +211,8 @@ class Engine:
             return (cell.kind, cell.metric.label, cell.reducer and cell.reducer.label, _name(cell.null), label)
         if cell.kind == "reduction":
             return (cell.kind, cell.reducer and cell.reducer.label, cell.a.key)
-        return (cell.kind, cell.metric.label, _name(cell.null), cell.a.key)
+        # The metrics of a representation share its draws, and what a draw derives.
+        return (cell.kind, _name(cell.null), cell.a.key)
 
     def _job(self, experiment: Experiment, cells: list[Cell], loader: Loader) -> Job:
         """The call that computes cells of one group."""
@@ -219,8 +220,8 @@ class Engine:
         options = {"draws": self._draws(experiment, first), "seed": experiment.seed}
         if first.kind == "geometry":
             rep = loader.representation(first.a)
-            label = f"{first.metric.label} of {first.a.model.name}"
-            return Job(cells, measure, (first.metric, first.null, rep), options, label)
+            label = f"geometry of {first.a.model.name} beside {_name(first.null) or 'no null'}"
+            return Job(cells, measure, ([cell.metric for cell in cells], first.null, rep), options, label)
         if first.kind == "reduction":
             assert first.reducer is not None
             rep = loader.representation(first.a)
@@ -343,7 +344,7 @@ def _held(cell: Cell, result: Any, position: int) -> dict[str, Any]:
             "outcomes": [o.as_dict() for o in result.outcomes[cell.metric.label, null]],
             "coordinates": panels,
         }
-    outcomes = [result[position]] if cell.kind == "convergence" else result
+    outcomes = [result[position]] if cell.kind == "convergence" else result[cell.metric.label]
     return {"outcomes": [outcome.as_dict() for outcome in outcomes]}
 
 
