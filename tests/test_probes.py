@@ -12,10 +12,15 @@ import pytest
 
 from numgeom import Incompatible, MeasurementWarning, NumberSet, Tokenizer, TokenizerError
 from numgeom_plugins import probes
+from numgeom_plugins.probes.boundaries import boundaries
+from numgeom_plugins.probes.contexts import contexts
+from numgeom_plugins.probes.id_layout import id_layout
+from numgeom_plugins.probes.scheme import scheme
 from numgeom_plugins.probes.sign_consistency import sign_consistency
 from numgeom_plugins.probes.single_tokens import single_tokens
 from numgeom_plugins.probes.smallest_multi_token import smallest_multi_token
 from numgeom_plugins.probes.token_counts import token_counts
+from numgeom_plugins.probes.written_forms import written_forms
 from numgeom_plugins.sources.tokenizers import open_tokenizer
 
 PROBES: tuple[Callable[..., Mapping[str, Any]], ...] = (
@@ -23,6 +28,11 @@ PROBES: tuple[Callable[..., Mapping[str, Any]], ...] = (
     single_tokens,
     smallest_multi_token,
     sign_consistency,
+    scheme,
+    boundaries,
+    written_forms,
+    contexts,
+    id_layout,
 )
 numbers = NumberSet.parse
 
@@ -194,7 +204,7 @@ def test_only_bare_numbers_feel_the_dummy_prefix(probe: Callable[..., Mapping[st
     with pytest.warns(MeasurementWarning) as caught:
         probe(toy, numbers("0..9"))
     assert [str(warning.message)[:11] for warning in caught] == ["W-TOKENFORM"]
-    if probe is not smallest_multi_token:
+    if probe not in (smallest_multi_token, written_forms, contexts):  # these look at bare numbers whatever the set
         probe(toy, numbers("0..9@space"))
 
 

@@ -11,7 +11,7 @@ _HERE = "numgeom_plugins.probes"
 
 @hookimpl
 def numgeom_probes() -> Iterable[ProbeSpec]:
-    """Token counts, single-token numbers, the smallest multi-token number, and consistency under the sign."""
+    """Token counts, single-token numbers, cuts and their rule, ids, consistency under the sign and between contexts."""
     return [
         ProbeSpec(
             name="token_counts",
@@ -38,5 +38,33 @@ def numgeom_probes() -> Iterable[ProbeSpec]:
             summary="whether -n is written as a sign before the very tokens of n",
             target=f"{_HERE}.sign_consistency:sign_consistency",
             default=4,
+        ),
+        ProbeSpec(
+            name="scheme",
+            summary="by which rule numbers are cut: digit by digit, in chunks from the left or the right, irregular",
+            target=f"{_HERE}.scheme:scheme",
+            params={"samples": 50, "seed": 0},
+            reference="Singh & Strouse 2024, arXiv:2402.14903",
+        ),
+        ProbeSpec(
+            name="boundaries",
+            summary="how probable a token boundary is at each place from the right, and how much numbers differ in it",
+            target=f"{_HERE}.boundaries:boundaries",
+        ),
+        ProbeSpec(
+            name="written_forms",
+            summary="tokens per number: bare, spaced, negative, with commas, padded with zeros, with a decimal",
+            target=f"{_HERE}.written_forms:written_forms",
+            reference="Singh & Strouse 2024, arXiv:2402.14903",
+        ),
+        ProbeSpec(
+            name="contexts",
+            summary="whether a number has the same ids after a space, a line break, =, (, $ and - as bare",
+            target=f"{_HERE}.contexts:contexts",
+        ),
+        ProbeSpec(
+            name="id_layout",
+            summary="how the ids of numbers, and of the pieces of longer ones, follow the value",
+            target=f"{_HERE}.id_layout:id_layout",
         ),
     ]

@@ -7,6 +7,7 @@ from typing import Any
 from numgeom import Incompatible, NumberSet, Tokenizer, TokenizerError
 from numgeom.numbers import BARE
 from numgeom_plugins.probes.caveats import warn_of_dummy_prefix
+from numgeom_plugins.probes.pieces import inked
 
 
 def sign_consistency(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
@@ -56,13 +57,13 @@ def sign_consistency(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]
         raise Incompatible("sign consistency needs a number other than 0 in the set.")
     if numbers.template == BARE:
         warn_of_dummy_prefix(tokenizer)
-    sign = len(_inked(tokenizer, tokenizer.encode("-")))
+    sign = len(inked(tokenizer, tokenizer.encode("-")))
     counts = same = 0
     offenders: list[int] = []
     for magnitude in magnitudes:
         try:
-            positive = _inked(tokenizer, tokenizer.encode_number(magnitude, numbers.template))
-            negative = _inked(tokenizer, tokenizer.encode_number(-magnitude, numbers.template))
+            positive = inked(tokenizer, tokenizer.encode_number(magnitude, numbers.template))
+            negative = inked(tokenizer, tokenizer.encode_number(-magnitude, numbers.template))
         except TokenizerError:
             # The sign, or the number, is in one token with the template's text.
             offenders.append(magnitude)
@@ -83,12 +84,6 @@ def sign_consistency(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]
         "sign_tokens": sign,
         "offenders": offenders,
     }
-
-
-def _inked(tokenizer: Tokenizer, ids: tuple[int, ...]) -> tuple[int, ...]:
-    """The ids from the first on that is more than white space."""
-    first = next((k for k, token in enumerate(ids) if tokenizer.token_text(token).strip()), len(ids))
-    return ids[first:]
 
 
 def _sign_length(tokenizer: Tokenizer, ids: tuple[int, ...]) -> int:
