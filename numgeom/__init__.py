@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from numgeom.errors import Incompatible, MeasurementWarning, NumgeomError, SourceError, TokenizerError
+from numgeom.figures import Curve, Square
 from numgeom.hookspecs import hookimpl
 from numgeom.numbers import NumberSet
 from numgeom.representation import Representation
@@ -39,6 +40,7 @@ _LATER = {
 
 __all__ = [
     "ConvergenceSpec",
+    "Curve",
     "GeometrySpec",
     "Incompatible",
     "MeasurementWarning",
@@ -54,6 +56,7 @@ __all__ = [
     "Score",
     "SourceError",
     "SourceSpec",
+    "Square",
     "Study",
     "Table",
     "Tokenizer",

@@ -15,6 +15,7 @@ import pandas as pd
 
 from numgeom.catalog import Catalog, Choice
 from numgeom.errors import Incompatible, NumgeomError, RegistryError
+from numgeom.figures import COLUMNS
 from numgeom.jobs import Job, check_backend, run_jobs
 from numgeom.loading import Loader
 from numgeom.manifest import make_manifest
@@ -24,7 +25,7 @@ from numgeom.pairs import refuse_residual_permutation, score_pairs
 from numgeom.plan import RAW, TOKENIZER, Cell, Experiment, RepresentationId, plan, spec_identity
 from numgeom.representation import Representation
 from numgeom.results import Study, long_table
-from numgeom.singles import OBSERVED, Reduction, measure, probe, reduce, reduce_and_judge
+from numgeom.singles import OBSERVED, Measured, Reduction, measure, probe, reduce, reduce_and_judge
 from numgeom.specs import ReducerSpec
 from numgeom.store import Store, digest
 
@@ -43,6 +44,7 @@ class Run:
     sizes: dict[int, tuple[str, int]] = field(default_factory=dict)
     keys: dict[int, str] = field(default_factory=dict)
     coordinates: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
+    figures: dict[tuple[str, ...], dict[tuple[str, ...], dict[str, Any]]] = field(default_factory=dict)
     probes: dict[str, Any] = field(default_factory=dict)
     timings: dict[str, float] = field(default_factory=dict)
     sets: dict[str, str] = field(default_factory=dict)
@@ -109,6 +111,7 @@ class Engine:
         study = Study(
             long_table(self._rows(experiment, cells, loader, run)),
             coordinates=_coordinates(run, loader),
+            figures=_figures(run),
             probes=run.probes,
         )
         run.timings["total"] = time.perf_counter() - started
@@ -140,17 +143,19 @@ class Engine:
             if held is None:
                 self.progress(f"probing {model.name}", 0, 1)
                 try:
-                    outcomes, found = probe(cell.metric, loader.tokenizer(model), numbers)
+                    outcomes, found, figures = probe(cell.metric, loader.tokenizer(model), numbers)
                 except NumgeomError as error:
-                    outcomes, found = [failure(error)], {}
+                    outcomes, found, figures = [failure(error)], {}, []
                 if tokenizer_key and all(outcome.status != "error" for outcome in outcomes):
-                    plain = {"outcomes": [o.as_dict() for o in outcomes], "found": found}
+                    plain = {"outcomes": [o.as_dict() for o in outcomes], "found": found, "figures": figures}
                     self.store.put_json("cells", key, plain)
                 run.computed += 1
             else:
                 outcomes, found = [Outcome.from_dict(item) for item in held["outcomes"]], held["found"]
+                figures = held.get("figures", [])
                 run.cached += 1
             run.outcomes[index], run.keys[index] = outcomes, key
+            _keep_figures(run, cell, figures)
             if found:
                 run.probes.setdefault(model.name, {}).setdefault(numbers.spec, {})[cell.metric.label] = found
 
@@ -259,6 +264,7 @@ class Engine:
         """Enter a cell's plain data into the run; False if it is not of the present form."""
         try:
             run.outcomes[index] = [Outcome.from_dict(item) for item in held["outcomes"]]
+            _keep_figures(run, cell, held.get("figures", []))
             if cell.reducer is not None and held.get("coordinates"):
                 where = (*cell.a.key, cell.reducer.label)
                 run.coordinates.setdefault(where, {}).update(held["coordinates"])
@@ -342,10 +348,22 @@ def _held(cell: Cell, result: Any, position: int) -> dict[str, Any]:
         panels = {name: result.coordinates[name] for name in (OBSERVED, null) if name in result.coordinates}
         return {
             "outcomes": [o.as_dict() for o in result.outcomes[cell.metric.label, null]],
+            "figures": result.figures.get((cell.metric.label, null), []),
             "coordinates": panels,
         }
-    outcomes = [result[position]] if cell.kind == "convergence" else result[cell.metric.label]
-    return {"outcomes": [outcome.as_dict() for outcome in outcomes]}
+    if isinstance(result, Measured):
+        label = cell.metric.label
+        outcomes = [outcome.as_dict() for outcome in result.outcomes[label]]
+        return {"outcomes": outcomes, "figures": result.figures.get(label, [])}
+    return {"outcomes": [result[position].as_dict()]}
+
+
+def _keep_figures(run: Run, cell: Cell, held: Sequence[dict[str, Any]]) -> None:
+    """Enter the series of a cell; those of the observed rows come with every null and are kept once."""
+    metric = cell.metric.label if cell.reducer is None else f"{cell.reducer.label} {cell.metric.label}"
+    for one in held:
+        where = (cell.kind, metric, one["figure"], *cell.a.key)
+        run.figures.setdefault(where, {})[one["series"], one["null"]] = one
 
 
 def _coordinates(run: Run, loader: Loader) -> pd.DataFrame:
@@ -370,6 +388,15 @@ def _coordinates(run: Run, loader: Loader) -> pd.DataFrame:
                 )
             )
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+
+
+def _figures(run: Run) -> pd.DataFrame:
+    """All series and squares as one tidy table."""
+    parts = []
+    for (kind, metric, figure, model, source, numbers), held in sorted(run.figures.items()):
+        where = {"kind": kind, "metric": metric, "figure": figure, "model": model, "source": source}
+        parts += [pd.DataFrame({**where, "numbers": numbers, **one}) for _, one in sorted(held.items())]
+    return pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS)) if parts else pd.DataFrame()
 
 
 def _side(side: str, one: RepresentationId, loader: Loader) -> dict[str, Any]:

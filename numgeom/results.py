@@ -147,6 +147,9 @@ class Study:
         Every 2-D reduction and its controls: model, source, numbers, reducer, panel, number, x, y.
     probes : dict
         Everything that probes found, lists included: ``{model: {numbers: {probe: {...}}}}``.
+    figures : DataFrame
+        Every series and square that metrics and probes found, with the mean and sd of each null: kind, metric,
+        figure, model, source, numbers, series, null, x, y, sd, value, x_label, y_label, points.
 
     Examples
     --------
@@ -160,6 +163,7 @@ class Study:
     manifest: dict[str, Any] = field(default_factory=dict)
     coordinates: pd.DataFrame = field(default_factory=pd.DataFrame)
     probes: dict[str, Any] = field(default_factory=dict)
+    figures: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     def table(self, metric: str, *, column: str = "value", null: str | None = None) -> pd.DataFrame:
         """A models x models (convergence) or models x measures (other kinds) view of one metric.
@@ -181,7 +185,7 @@ class Study:
 
     def tables(self) -> list[Table]:
         """Every table that people read of this study, ready for a renderer."""
-        return all_tables(self.frame, self.coordinates, self.manifest)
+        return all_tables(self.frame, self.coordinates, self.manifest, self.figures)
 
     @property
     def failures(self) -> pd.DataFrame:
@@ -199,7 +203,10 @@ class Study:
         return write_report(self.tables(), Path(path), self.manifest)
 
     def save(self, folder: Path | str) -> Path:
-        """Write ``results.parquet`` and ``.csv``, ``coordinates.parquet``, ``probes.json`` and ``manifest.json``."""
+        """Write ``results.parquet`` and ``.csv``, ``manifest.json``, and what there is besides.
+
+        That is ``coordinates.parquet``, ``figures.parquet`` and ``probes.json``.
+        """
         target = Path(folder)
         try:
             target.mkdir(parents=True, exist_ok=True)
@@ -207,6 +214,8 @@ class Study:
             self.frame.to_csv(target / "results.csv", index=False)
             if len(self.coordinates):
                 self.coordinates.to_parquet(target / "coordinates.parquet", index=False)
+            if len(self.figures):
+                self.figures.to_parquet(target / "figures.parquet", index=False)
             if self.probes:
                 _write_json(target / "probes.json", self.probes)
             _write_json(target / "manifest.json", self.manifest)
@@ -224,11 +233,13 @@ class Study:
             raise NumgeomError(f"{str(source)!r} holds no results.parquet; give the --out folder of a run.")
         coordinates = source / "coordinates.parquet"
         probes = source / "probes.json"
+        figures = source / "figures.parquet"
         return cls(
             pd.read_parquet(source / "results.parquet"),
             json.loads((source / "manifest.json").read_text()),
             pd.read_parquet(coordinates) if coordinates.is_file() else pd.DataFrame(),
             json.loads(probes.read_text()) if probes.is_file() else {},
+            pd.read_parquet(figures) if figures.is_file() else pd.DataFrame(),
         )
 
 

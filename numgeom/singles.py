@@ -13,6 +13,7 @@ import numpy.typing as npt
 from numgeom.calibrate import calibrate
 from numgeom.catalog import Choice
 from numgeom.errors import Incompatible, NumgeomError
+from numgeom.figures import Curve, Square, entries, split
 from numgeom.numbers import NumberSet
 from numgeom.outcome import Outcome, caveats, failure
 from numgeom.representation import Representation
@@ -22,6 +23,23 @@ from numgeom.targets import NullView, draw_permutations, make_geometry, null_vie
 from numgeom.tokenizer import Tokenizer
 
 OBSERVED = "numbers"
+Figures = Mapping[str, Sequence[Curve | Square]]
+
+
+@dataclass(slots=True)
+class Measured:
+    """What metrics of one representation came to.
+
+    Attributes
+    ----------
+    outcomes : dict
+        By metric label, one outcome a measure, or a single failure.
+    figures : dict
+        By metric label, its series and squares as plain data, those of the null beside them.
+    """
+
+    outcomes: dict[str, list[Outcome]]
+    figures: dict[str, list[dict[str, Any]]]
 
 
 def measure(
@@ -31,23 +49,19 @@ def measure(
     *,
     draws: int,
     seed: int,
-) -> dict[str, list[Outcome]]:
+) -> Measured:
     """Geometry metrics of one representation beside one null.
 
     Draws are the outer loop: what a draw derives is shared by all metrics, and memory holds one draw.
-
-    Returns
-    -------
-    dict
-        By metric label, one outcome a measure, or a single failure.
     """
     found: dict[str, list[Outcome]] = {}
+    figures: dict[str, Figures] = {}
     measured: list[Choice[GeometrySpec]] = []
     for metric in metrics:
         codes: list[str] = []
         try:
             with caveats(codes):
-                observed = _values(metric, rep)
+                observed, figures[metric.label] = _values(metric, rep)
         except Exception as error:
             found[metric.label] = [failure(error, metric.plugin)]
             continue
@@ -55,7 +69,7 @@ def measure(
         found[metric.label] = [Outcome(measure=name, value=value, warnings=codes) for name, value in observed.items()]
         measured.append(metric)
     if null is None or not measured:
-        return found
+        return Measured(found, {label: entries(several) for label, several in figures.items()})
     drawn = _Draws(measured)
     try:
         view = single_view(null, rep)
@@ -72,7 +86,11 @@ def measure(
                 problem = error
         if problem is not None:
             found[metric.label] = [_without_null(o.measure, null, problem) for o in found[metric.label]]
-    return found
+            drawn.figures[metric.label] = []
+    return Measured(
+        found,
+        {label: entries(several, null.label, drawn.figures.get(label, ())) for label, several in figures.items()},
+    )
 
 
 class _Draws:
@@ -81,6 +99,7 @@ class _Draws:
     def __init__(self, metrics: Sequence[Choice[GeometrySpec]]) -> None:
         self._metrics = {metric.label: metric for metric in metrics}
         self.values: dict[str, list[dict[str, float]]] = {label: [] for label in self._metrics}
+        self.figures: dict[str, list[Figures]] = {}
         self.problems: dict[str, Exception] = {}
 
     def collect(
@@ -112,7 +131,10 @@ class _Draws:
             if label in self.problems:
                 continue
             try:
-                self.values[label].append(_values(metric, drawn))
+                values, figures = _values(metric, drawn)
+                self.values[label].append(values)
+                if figures:
+                    self.figures.setdefault(label, []).append(figures)
             except Exception as error:
                 self.problems[label] = error
 
@@ -125,12 +147,15 @@ class Reduction:
     ----------
     outcomes : dict
         ``(metric label, null label)`` to the outcomes of that cell.
+    figures : dict
+        The series of that cell as plain data.
     coordinates : dict
         Panel name to ``{"x": [...], "y": [...], "labelled": bool}``: the reduction itself and the
         first draw of every control.
     """
 
     outcomes: dict[tuple[str, str], list[Outcome]]
+    figures: dict[tuple[str, str], list[dict[str, Any]]]
     coordinates: dict[str, dict[str, Any]]
 
 
@@ -144,7 +169,7 @@ def reduce_and_judge(
     seed: int,
 ) -> Reduction:
     """Reduce a representation and its controls with the same parameters and seed, and judge them all alike."""
-    result = Reduction({}, {})
+    result = Reduction({}, {}, {})
     codes: list[str] = []
     try:
         with caveats(codes):
@@ -176,13 +201,16 @@ def reduce_and_judge(
             own = list(codes)
             try:
                 with caveats(own):
-                    observed = _values(metric, reduced)
+                    observed, figures = _values(metric, reduced)
+                result.figures[cell] = entries(figures)
                 outcomes = [Outcome(measure=name, value=value, warnings=own) for name, value in observed.items()]
                 if problem_of_null is not None and null is not None:
                     outcomes = [_without_null(outcome.measure, null, problem_of_null) for outcome in outcomes]
                 elif null is not None:
                     with caveats([]):
-                        _hold_against(outcomes, [_values(metric, one) for one in drawn])
+                        several = [_values(metric, one) for one in drawn]
+                    _hold_against(outcomes, [values for values, _ in several])
+                    result.figures[cell] = entries(figures, null.label, [held for _, held in several])
             except Exception as error:
                 outcomes = [failure(error, metric.plugin)]
             result.outcomes[cell] = outcomes
@@ -212,21 +240,23 @@ def reduce(reducer: Choice[ReducerSpec], rep: Representation, seed: int) -> Repr
     return Representation(points, rep.numbers, rep.token_ids, {"reducer": reducer.label, "seed": seed}, origin=rep)
 
 
-def probe(metric: Choice[ProbeSpec], tokenizer: Tokenizer, numbers: NumberSet) -> tuple[list[Outcome], dict[str, Any]]:
-    """One probe of one tokenizer: its numbers as outcomes, and everything it found as plain data."""
+def probe(
+    metric: Choice[ProbeSpec], tokenizer: Tokenizer, numbers: NumberSet
+) -> tuple[list[Outcome], dict[str, Any], list[dict[str, Any]]]:
+    """One probe of one tokenizer: its numbers as outcomes, everything it found as plain data, and its figures."""
     codes: list[str] = []
     try:
         with caveats(codes):
-            found: Mapping[str, Any] = metric.spec.load()(tokenizer, numbers, **metric.params)
+            found, figures = split(metric.spec.load()(tokenizer, numbers, **metric.params))
     except Exception as error:
-        return [failure(error, metric.plugin)], {}
+        return [failure(error, metric.plugin)], {}, []
     outcomes = []
     for name, value in found.items():
         if value is None:
             outcomes.append(Outcome(measure=name, status="skipped", reason="there is none", warnings=list(codes)))
         elif isinstance(value, (bool, int, float, np.integer, np.floating)):
             outcomes.append(Outcome(measure=name, value=float(value), warnings=list(codes)))
-    return outcomes, dict(found)
+    return outcomes, found, entries(figures)
 
 
 def single_view(null: Choice[NullSpec], rep: Representation) -> NullView:
@@ -243,19 +273,19 @@ def single_view(null: Choice[NullSpec], rep: Representation) -> NullView:
     return views[0]
 
 
-def _values(metric: Choice[GeometrySpec], rep: Representation) -> dict[str, float]:
+def _values(metric: Choice[GeometrySpec], rep: Representation) -> tuple[dict[str, float], Figures]:
     spec = metric.spec
     if rep.n < spec.min_numbers:
         raise Incompatible(f"only {rep.n} numbers; {metric.label} needs at least {spec.min_numbers}.")
     if spec.needs_contiguous and not rep.is_contiguous:
         raise Incompatible(f"{metric.label} needs consecutive numbers and these have gaps (W-GAPS).")
     found = make_geometry(metric.spec, metric.params)(rep)
-    values = dict(found) if isinstance(found, Mapping) else {"value": found}
+    values, figures = split(found if isinstance(found, Mapping) else {"value": found})
     for name, value in values.items():
         values[name] = float(value)
         if not np.isfinite(values[name]):
             raise NumgeomError(f"{metric.label} gave {value} for {name}.")
-    return values
+    return values, figures
 
 
 def _hold_against(outcomes: Sequence[Outcome], drawn: Sequence[Mapping[str, float]]) -> None:

@@ -26,7 +26,8 @@ class Table:
     name : str
         File stem.
     kind : str
-        ``probe``, ``geometry``, ``reduction``, ``convergence``, ``convergence_matrix``, ``coordinates`` or ``long``.
+        ``probe``, ``geometry``, ``reduction``, ``convergence``, ``convergence_matrix``, ``coordinates``, ``curves``,
+        ``squares`` or ``long``.
     title : str
     frame : DataFrame
         Full precision; renderers round what people read.
@@ -41,7 +42,12 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-def all_tables(frame: pd.DataFrame, coordinates: pd.DataFrame, manifest: Mapping[str, Any]) -> list[Table]:
+def all_tables(
+    frame: pd.DataFrame,
+    coordinates: pd.DataFrame,
+    manifest: Mapping[str, Any],
+    figures: pd.DataFrame | None = None,
+) -> list[Table]:
     """Every table of a study, in reading order.
 
     Parameters
@@ -52,6 +58,8 @@ def all_tables(frame: pd.DataFrame, coordinates: pd.DataFrame, manifest: Mapping
         Points of the reductions.
     manifest : mapping
         Its ``nulls`` say what beating each null may be called.
+    figures : DataFrame, optional
+        Series and squares.
     """
     nulls = manifest.get("nulls", {})
     found: list[Table] = []
@@ -70,6 +78,23 @@ def all_tables(frame: pd.DataFrame, coordinates: pd.DataFrame, manifest: Mapping
                 points.drop(columns="numbers").reset_index(drop=True),
             )
         )
+    return found + _figure_tables(pd.DataFrame() if figures is None else figures, nulls)
+
+
+def _figure_tables(figures: pd.DataFrame, nulls: Mapping[str, Any]) -> list[Table]:
+    """One table a figure, models below one another."""
+    found = []
+    for (kind, metric, figure, numbers), part in _grouped(figures, ["kind", "metric", "figure", "numbers"]):
+        square = bool(part["value"].notna().any())
+        notes = [
+            f"{name} keeps {nulls[name]['keeps']}; destroys {nulls[name]['destroys']}."
+            for name in dict.fromkeys(part["null"])
+            if name in nulls
+        ]
+        stem = _stem(kind, metric, figure, numbers)
+        title = f"{metric}: {figure}, numbers {numbers}"
+        held = part.drop(columns=["kind", "metric", "figure", "numbers"]).reset_index(drop=True)
+        found.append(Table(stem, "squares" if square else "curves", title, held, tuple(notes)))
     return found
 
 

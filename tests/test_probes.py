@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from numgeom import Incompatible, MeasurementWarning, NumberSet, Tokenizer, TokenizerError
+from numgeom.figures import split
 from numgeom_plugins import probes
 from numgeom_plugins.probes.boundaries import boundaries
 from numgeom_plugins.probes.contexts import contexts
@@ -210,7 +211,7 @@ def test_only_bare_numbers_feel_the_dummy_prefix(probe: Callable[..., Mapping[st
 
 @pytest.mark.parametrize("probe", PROBES)
 def test_what_a_probe_finds_is_plain_data(probe: Callable[..., Mapping[str, Any]]) -> None:
-    found = probe(Toy("-", *DIGITS, "42"), numbers("-50..50"))
+    found, _ = split(probe(Toy("-", *DIGITS, "42"), numbers("-50..50")))
     assert json.loads(json.dumps(found)) == found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from numgeom import Representation
+from numgeom import Curve, Representation
 from numgeom.catalog import Choice
 from numgeom.singles import measure
 from numgeom.specs import GeometrySpec, NullSpec
@@ -27,6 +27,11 @@ def first_step(rep: Representation) -> dict[str, float]:
 
 def first_row(rep: Representation) -> float:
     return float(rep.matrix[0, 0])
+
+
+def profile(rep: Representation) -> dict[str, object]:
+    steps = np.diag(rep.workspace.distances, 1)
+    return {"mean": steps.mean(), "steps": Curve(x=rep.numbers[1:], y=steps, x_label="n", y_label="distance")}
 
 
 def fails_on_draws(rep: Representation) -> float:
@@ -63,17 +68,38 @@ def test_the_thin_factor_of_permuted_rows_is_reindexed() -> None:
 
 def test_metrics_measured_together_are_those_measured_alone() -> None:
     metrics = [metric(first_step, "first_step"), metric(first_row, "first_row")]
-    together = measure(metrics, NULL, cloud(), draws=7, seed=1)
-    alone = {m.label: measure([m], NULL, cloud(), draws=7, seed=1)[m.label] for m in metrics}
+    together = measure(metrics, NULL, cloud(), draws=7, seed=1).outcomes
+    alone = {m.label: measure([m], NULL, cloud(), draws=7, seed=1).outcomes[m.label] for m in metrics}
     assert {k: [o.as_dict() for o in v] for k, v in together.items()} == {
         k: [o.as_dict() for o in v] for k, v in alone.items()
     }
 
 
 def test_a_metric_that_fails_on_a_draw_keeps_its_value_and_leaves_the_others_alone() -> None:
-    found = measure([metric(fails_on_draws, "fragile"), metric(first_step, "sound")], NULL, cloud(), draws=5, seed=1)
+    measured = measure([metric(fails_on_draws, "fragile"), metric(first_step, "sound")], NULL, cloud(), draws=5, seed=1)
+    found = measured.outcomes
     assert found["fragile"][0].status == "error"
     assert found["fragile"][0].reason is not None
     assert "null shuffled" in found["fragile"][0].reason
     assert "only on draws" in found["fragile"][0].reason
     assert [outcome.status for outcome in found["sound"]] == ["ok", "ok"]
+
+
+def test_a_curve_stands_beside_the_mean_and_the_spread_of_its_null() -> None:
+    figures = measure([metric(profile, "profile")], NULL, cloud(), draws=50, seed=1).figures["profile"]
+    observed, null = figures
+    assert (observed["figure"], observed["null"], null["null"]) == ("steps", "", "shuffled")
+    assert observed["y"] == np.diag(cloud().workspace.distances, 1).tolist()
+    apart = cloud().workspace.distances[np.triu_indices(12, 1)]
+    # Every step of a shuffled cloud is a random distance.
+    assert np.mean(null["y"]) == pytest.approx(apart.mean(), rel=0.05)
+    assert np.mean(null["sd"]) == pytest.approx(apart.std(), rel=0.2)
+
+
+def test_a_curve_that_is_not_finite_is_an_error_row() -> None:
+    def broken(rep: Representation) -> dict[str, object]:
+        return {"mean": 1.0, "steps": Curve(x=[0.0], y=[np.nan], x_label="n", y_label="distance")}
+
+    (outcome,) = measure([metric(broken, "broken")], None, cloud(), draws=0, seed=1).outcomes["broken"]
+    assert outcome.status == "error"
+    assert "finite x and y" in outcome.reason

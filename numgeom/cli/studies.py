@@ -15,6 +15,7 @@ from numgeom.cli.options import (
     Backend,
     Draws,
     Jobs,
+    Layers,
     Metrics,
     Models,
     NoCache,
@@ -36,6 +37,7 @@ def compare(
     numbers: Numbers = None,
     metrics: Metrics = None,
     source: Sources = "default",
+    layers: Layers = None,
     reducers: Annotated[str, typer.Option(help="Where to compare: none = the rows, or reducers.")] = "none",
     nulls: Annotated[str | None, typer.Option(help="Nulls of the scores; default: ours.")] = None,
     preprocess: Preprocess = "",
@@ -59,7 +61,7 @@ def compare(
             models,
             numbers=numbers or ["0..999"],
             metrics=split_list(metrics) if metrics else None,
-            sources=split_list(source),
+            sources=session.sources(source, layers),
             reducers=split_list(reducers),
             nulls=split_list(nulls) if nulls else None,
             preprocess=split_list(preprocess),
@@ -123,6 +125,7 @@ def geometry(
     numbers: Numbers = None,
     metrics: Metrics = None,
     source: Sources = "default",
+    layers: Layers = None,
     reducers: Annotated[str, typer.Option(help="Reductions to make and to judge beside their controls.")] = "",
     preprocess: Preprocess = "",
     draws: Draws = 200,
@@ -147,7 +150,7 @@ def geometry(
             models=models,
             numbers=numbers or ["0..999"],
             geometry=split_list(metrics) if metrics else every_geometry(session.catalog),
-            sources=split_list(source),
+            sources=session.sources(source, layers),
             reducers=split_list(reducers),
             preprocess=split_list(preprocess),
             draws=draws,
@@ -208,7 +211,7 @@ def _finish(session: Any, experiment: Any, out: Path | None, as_json: bool, scre
         typer.echo(json.dumps({**found, "probes": study.probes} if study.probes else found, indent=2))
     else:
         for table in tables:
-            if table.kind not in ("coordinates", "convergence_matrix"):
+            if table.kind not in ("coordinates", "convergence_matrix", "curves", "squares"):
                 typer.echo(as_text(session, table))
     failed = study.failures
     nothing = not (study.frame["status"] == "ok").any()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from numgeom.errors import Incompatible
+from numgeom.figures import split
 from numgeom.representation import Representation
 from numgeom.specs import INVARIANCES, GeometrySpec
 from numgeom.targets import make_geometry
@@ -65,8 +66,8 @@ class _Bench:
 
 
 def as_values(found: Any) -> dict[str, float]:
-    """A float or a mapping as named floats."""
-    named = dict(found) if isinstance(found, Mapping) else {"value": found}
+    """A float or a mapping as named floats; curves and squares are left away."""
+    named, _ = split(found if isinstance(found, Mapping) else {"value": found})
     require(bool(named), "it gave no value at all; raise numgeom.Incompatible where it does not apply")
     for name in named:
         require(isinstance(name, str) and name != "", f"it names a value {name!r}; names are text")

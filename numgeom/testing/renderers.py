@@ -70,7 +70,7 @@ def sample_tables() -> dict[str, Table]:
     Examples
     --------
     >>> sorted(sample_tables())
-    ['convergence', 'convergence_matrix', 'coordinates', 'geometry', 'long', 'probe', 'reduction']
+    ['convergence', 'convergence_matrix', 'coordinates', 'curves', 'geometry', 'long', 'probe', 'reduction', 'squares']
     """
     return {kind: replace(table, frame=table.frame.copy(deep=True)) for kind, table in _samples().items()}
 
@@ -79,6 +79,7 @@ def sample_tables() -> dict[str, Table]:
 def _samples() -> dict[str, Table]:
     import pandas as pd
 
+    from numgeom.figures import COLUMNS, Curve, Square, entries
     from numgeom.results import long_table
     from numgeom.tables import Table, all_tables
 
@@ -116,8 +117,15 @@ def _samples() -> dict[str, Table]:
         for panel in ("numbers", "random_tokens")
         for number in range(10)
     ]  # fmt: skip
+    places = np.arange(6.0)
+    lags = Curve(x=places, y=rng.random(6), x_label="lag", y_label="cosine")
+    square = Square(labels=places, values=rng.random((6, 6)), label="cosine")
+    drawn = entries({"lags": [lags], "all_to_all": [square]}, "row_permutation", [{"lags": [lags]}] * 2)
+    where = {"kind": "geometry", "metric": "all_to_all_similarity", "source": "input", "numbers": "0..9"}
+    figures = [pd.DataFrame({**where, "model": model, **one}) for model in MODELS for one in drawn]
     frame = long_table(rows)
-    tables = all_tables(frame, pd.DataFrame(points), MANIFEST)
+    series = pd.concat(figures, ignore_index=True).reindex(columns=list(COLUMNS))
+    tables = all_tables(frame, pd.DataFrame(points), MANIFEST, series)
     found = {table.kind: table for table in tables}
     return {**found, "long": Table("long", "long", "every number", frame, ("a note with <script>alert(1)</script>",))}
 

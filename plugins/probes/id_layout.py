@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import spearmanr
 
-from numgeom import Incompatible, NumberSet, Tokenizer
+from numgeom import Curve, Incompatible, NumberSet, Tokenizer
 from numgeom.numbers import BARE
 from numgeom_plugins.probes.caveats import warn_of_dummy_prefix
 from numgeom_plugins.probes.pieces import number_pieces
@@ -32,7 +32,8 @@ def id_layout(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
         ``spearman``: rank correlation of id and n over single-token numbers (``None`` for fewer than three);
         ``successive``: share of neighbouring single-token numbers n, n + 1 whose ids are neighbours too;
         ``pieces``: the most pieces of a number; ``piece_k_spearman``: of the id of the k-th piece and n, over
-        numbers of several pieces; ``ids``: ``{n: [ids]}`` of every number that can be spelled.
+        numbers of several pieces; ``ids``: ``{n: [ids]}`` of every number that can be spelled; ``piece_ids``:
+        the same as one curve a piece.
 
     Raises
     ------
@@ -74,7 +75,15 @@ def id_layout(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
         "pieces": most,
         **by_piece,
         "ids": {str(n): list(found) for n, found in ids.items()},
+        "piece_ids": [_curve(ids, k) for k in range(most)],
     }
+
+
+def _curve(ids: dict[int, tuple[int, ...]], k: int) -> Curve:
+    held = {n: found[k] for n, found in ids.items() if len(found) > k}
+    return Curve(
+        x=list(held), y=list(held.values()), x_label="number", y_label="token id", series=f"piece {k + 1}", points=True
+    )
 
 
 def _spearman(ids: dict[int, int]) -> float | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from numgeom import NumberSet, Tokenizer
+from numgeom import Curve, NumberSet, Tokenizer
 from numgeom.numbers import BARE
 from numgeom_plugins.probes.caveats import warn_of_dummy_prefix
 from numgeom_plugins.sources.tokenizers.selection import spells
@@ -28,7 +28,8 @@ def token_counts(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
         ``fertility``: mean of :math:`c`, at least 1 (``None`` if no number can be spelled);
         ``tokens_per_digit``: all tokens over all digits, the sign not being one;
         ``unknown``: how many numbers the tokenizer cannot spell (they hold an unknown token);
-        ``counts``: the list of :math:`c(n)` in the order of the set, ``None`` where unknown.
+        ``counts``: the list of :math:`c(n)` in the order of the set, ``None`` where unknown; ``tokens``: the
+        same as a curve, where there is any.
 
     Warns
     -----
@@ -71,4 +72,10 @@ def token_counts(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
         "tokens_per_digit": tokens / digits if digits else None,
         "unknown": len(counts) - spelled,
         "counts": counts,
+        **({"tokens": _curve(numbers, counts)} if spelled else {}),
     }
+
+
+def _curve(numbers: NumberSet, counts: list[int | None]) -> Curve:
+    held = {n: count for n, count in zip(numbers, counts, strict=True) if count is not None}
+    return Curve(x=list(held), y=list(held.values()), x_label="number", y_label="tokens", points=True)

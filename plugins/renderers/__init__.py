@@ -12,7 +12,7 @@ FLAT = frozenset({"probe", "geometry", "reduction", "convergence", "long"})
 
 @hookimpl
 def numgeom_renderers() -> Iterable[RendererSpec]:
-    """Six ways to write any table, a picture each for pair matrices and coordinates, and a page of all."""
+    """Six ways to write any table, a picture each for matrices, coordinates and series, and a page of all."""
     return [
         RendererSpec(
             name="markdown",
@@ -84,5 +84,23 @@ def numgeom_renderers() -> Iterable[RendererSpec]:
             default=4,
             suffix=".png",
             tables=frozenset({"coordinates"}),
+        ),
+        RendererSpec(
+            name="curves",
+            summary="The series of metrics and probes, one panel a model, each beside its null",
+            target="numgeom_plugins.renderers.curves:curves",
+            params={"dpi": 150},
+            default=5,
+            suffix=".png",
+            tables=frozenset({"curves"}),
+        ),
+        RendererSpec(
+            name="squares",
+            summary="All-to-all matrices over the numbers, one panel a model, on one colour scale",
+            target="numgeom_plugins.renderers.squares:squares",
+            params={"dpi": 150},
+            default=6,
+            suffix=".png",
+            tables=frozenset({"squares"}),
         ),
     ]

@@ -57,10 +57,17 @@ def report(tables: Sequence[Table], path: Path, manifest: Mapping[str, Any]) -> 
     manifest : mapping
         The study's manifest: title line and versions.
     """
+    from numgeom_plugins.renderers.curves import curves
     from numgeom_plugins.renderers.heatmap import heatmap
     from numgeom_plugins.renderers.scatter import scatter
+    from numgeom_plugins.renderers.squares import squares
 
-    draw: dict[str, Callable[[Table, Path], None]] = {"convergence_matrix": heatmap, "coordinates": scatter}
+    draw: dict[str, Callable[[Table, Path], None]] = {
+        "convergence_matrix": heatmap,
+        "coordinates": scatter,
+        "curves": curves,
+        "squares": squares,
+    }
     parts = []
     with tempfile.TemporaryDirectory() as folder:
         for table in tables:
