@@ -34,6 +34,9 @@ class ModelEntry(_Entry):
     id: str = Field(description="path, repository or recipe; a path is relative to this file")
     revision: str = Field("", description="commit, tag or branch")
     family: str = Field("", description="models of one family are not independent evidence of convergence")
+    size: int = Field(0, ge=0, description="how many parameters; 0 where nobody says")
+    tokenizer: str = Field("", description="name of the vocabulary: models that share it are flagged")
+    gated: bool = Field(False, description="whether its files need an access token")
     params: dict[str, Any] = Field(default_factory=dict, description="parameters of the source")
     license: str = ""
     notes: str = ""
@@ -264,6 +267,9 @@ def _lay_over(below: Registry, above: RegistryFile, file: Path) -> Registry:
             id=entry.id,
             revision=entry.revision,
             family=entry.family,
+            size=entry.size,
+            tokenizer=entry.tokenizer,
+            gated=entry.gated,
             params=entry.params,
             license=entry.license,
             notes=entry.notes,

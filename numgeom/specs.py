@@ -40,6 +40,12 @@ class ModelSpec:
         A commit, tag or branch, where the scheme knows revisions.
     family : str
         Models of one family are not independent evidence of convergence (W-FAMILY).
+    size : int
+        How many parameters; 0 where nobody says.
+    tokenizer : str
+        Name of its vocabulary.
+    gated : bool
+        Whether its files need an access token.
     params : mapping
         Parameters of the source, such as ``seed`` of a synthetic one.
     license, notes : str
@@ -50,6 +56,9 @@ class ModelSpec:
     id: str
     revision: str = ""
     family: str = ""
+    size: int = 0
+    tokenizer: str = ""
+    gated: bool = False
     params: Mapping[str, Any] = field(default_factory=dict)
     license: str = ""
     notes: str = ""
@@ -310,6 +319,9 @@ class NullSpec(Spec):
         In words.
     permutes_rows : bool
         Whether it only reorders rows: metrics may then reindex what they prepared.
+    uniform : bool
+        Whether it draws every order of the rows with the same probability: a metric's ``null_moments`` are then
+        its exact moments, and nothing is drawn where the metric has them.
     claim : str
         What a score that beats it may be called, such as ``"beyond order"``.
     warning : str
@@ -321,6 +333,7 @@ class NullSpec(Spec):
     keeps: str
     destroys: str
     permutes_rows: bool = False
+    uniform: bool = False
     claim: str = ""
     warning: str = ""
 

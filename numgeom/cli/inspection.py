@@ -38,7 +38,16 @@ def list_names(
     rows: list[dict[str, Any]]
     if kind == "models":
         rows = [
-            {"name": m.name, "from": f"{m.source}:{m.id}", "family": m.family, "license": m.license, "notes": m.notes}
+            {
+                "name": m.name,
+                "from": f"{m.source}:{m.id}" + (f"@{m.revision}" if m.revision else ""),
+                "family": m.family,
+                "size": m.size or None,
+                "tokenizer": m.tokenizer,
+                "gated": "yes" if m.gated else "",
+                "license": m.license,
+                "notes": m.notes,
+            }
             for m in known.models.values()
         ]
     elif kind == "suites":
