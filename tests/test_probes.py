@@ -16,6 +16,8 @@ from numgeom_plugins import probes
 from numgeom_plugins.probes.boundaries import boundaries
 from numgeom_plugins.probes.contexts import contexts
 from numgeom_plugins.probes.id_layout import id_layout
+from numgeom_plugins.probes.leading_zeros import leading_zeros
+from numgeom_plugins.probes.merge_ranks import merge_ranks
 from numgeom_plugins.probes.scheme import scheme
 from numgeom_plugins.probes.sign_consistency import sign_consistency
 from numgeom_plugins.probes.single_tokens import single_tokens
@@ -217,10 +219,10 @@ def test_what_a_probe_finds_is_plain_data(probe: Callable[..., Mapping[str, Any]
 
 def test_the_cards_name_the_probes() -> None:
     cards = {card.name: card for card in probes.numgeom_probes()}
-    assert [card.load() for card in cards.values()] == list(PROBES)
+    assert [card.load() for card in cards.values()] == [*PROBES, merge_ranks, leading_zeros]
     for card in cards.values():
-        found = card.load()(Toy("-", *DIGITS), numbers("0..9"), **card.params)
-        assert found
+        found, _ = split(card.load()(Toy("-", *map(str, range(40))), numbers("0..39"), **card.params))
+        assert json.loads(json.dumps(found)) == found
 
 
 # --- real tokenizers ----------------------------------------------------------------------------------

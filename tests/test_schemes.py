@@ -12,6 +12,8 @@ from numgeom import Incompatible, NumberSet, Tokenizer
 from numgeom_plugins.probes.boundaries import boundaries
 from numgeom_plugins.probes.contexts import contexts
 from numgeom_plugins.probes.id_layout import id_layout
+from numgeom_plugins.probes.leading_zeros import leading_zeros
+from numgeom_plugins.probes.merge_ranks import merge_ranks
 from numgeom_plugins.probes.scheme import scheme
 from numgeom_plugins.probes.written_forms import written_forms
 from numgeom_plugins.sources.tokenizers import open_tokenizer
@@ -148,6 +150,40 @@ def test_llama3_cuts_four_digits_after_the_third_and_grouped_ones_at_the_comma(s
     found: dict[str, Any] = boundaries(real(shared, "llama3"), numbers("1000..1999"))
     assert (found["boundary_4_1"], found["entropy"]) == (1.0, 0.0)
     assert written_forms(real(shared, "llama3"), numbers("1000..1999"))["commas"] == 3.0
+
+
+SPIKES = {
+    # science_anchors.md section 1: log(id + 1) at T = 2, 5, 10 and 100 over the median.
+    "llama3": ("0..999", (6.9, 8.0, 6.3, 16.2)),
+    "olmo2_dolma2": ("0..999", (6.9, 8.0, 6.3, 16.2)),
+    "gpt2": ("0..499", (2.9, 4.9, 3.1, 10.7)),
+    "gpt_neox_20b": ("0..499", (2.3, 4.4, 1.9, 11.1)),
+}
+
+
+@pytest.mark.parametrize(("name", "expected"), SPIKES.items())
+def test_merge_ranks_have_the_published_lines(shared: Path, name: str, expected: tuple[str, tuple[float, ...]]) -> None:
+    found = merge_ranks(real(shared, name), numbers(expected[0]))
+    assert [found[f"spike_{t}"] for t in (2, 5, 10, 100)] == pytest.approx(expected[1], abs=0.06)
+    assert (found["from"], found["to"]) == (0, int(expected[0].split("..")[1]))
+
+
+def test_merge_ranks_take_the_longest_run_of_a_set_with_holes(shared: Path) -> None:
+    # GPT-2's first hole is 521: the run 0..520 is cut to 0..499.
+    found = merge_ranks(real(shared, "gpt2"), numbers("0..999"))
+    assert (found["from"], found["to"]) == (0, 499)
+
+
+def test_a_digit_vocabulary_has_no_merge_rank_spectrum(shared: Path) -> None:
+    with pytest.raises(Incompatible, match=r"no 20 successive numbers of 0\.\.999 are one token each"):
+        merge_ranks(real(shared, "qwen"), numbers("0..999"))
+
+
+def test_llama3_holds_all_1110_digit_strings_and_007_among_them(shared: Path) -> None:
+    found = leading_zeros(real(shared, "llama3"), numbers("0..9"))
+    assert [found[f"strings_{k}"] for k in (1, 2, 3, 4)] == [10, 100, 1000, 0]
+    assert found["padded"] == 110
+    assert "007" in found["strings"]
 
 
 # --- faults -------------------------------------------------------------------------------------------

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from numgeom.errors import Incompatible
+from numgeom.figures import entries, split
 from numgeom.numbers import NumberSet
 from numgeom.specs import ProbeSpec
 from numgeom.testing.card import card_checks
@@ -23,6 +25,7 @@ def _tokenizers() -> dict[str, FakeTokenizer]:
         "digits only": FakeTokenizer(single=()),
         "a dummy prefix": FakeTokenizer(single=range(100), dummy_prefix=True),
         "a sign inside tokens": FakeTokenizer(single=range(-9, 100)),
+        "spaces apart": FakeTokenizer(spaced=False),
     }
 
 
@@ -46,7 +49,8 @@ def _probe(spec: ProbeSpec, tokenizer: FakeTokenizer, numbers: str) -> dict[str,
     require(bool(found), "it found nothing; give None for a value that does not exist")
     for name in found:
         require(isinstance(name, str) and name != "", f"it names a value {name!r}; names are text")
-    return dict(found)
+    plain, figures = split(found)
+    return {**plain, **({"figures": entries(figures)} if figures else {})}
 
 
 def _plain(spec: ProbeSpec, which: str) -> str:
@@ -67,7 +71,11 @@ def _plain(spec: ProbeSpec, which: str) -> str:
 
 
 def _apart(spec: ProbeSpec) -> str:
-    found = [_probe(spec, tokenizer, "-20..1200") for tokenizer in _tokenizers().values()]
+    found = []
+    for tokenizer in _tokenizers().values():
+        with suppress(Incompatible):
+            found.append(_probe(spec, tokenizer, "-20..1200"))
+    require(len(found) > 1, "it refused all tokenizers but one, so nothing could be compared")
     require(any(one != found[0] for one in found[1:]), f"it gives the same for {len(found)} tokenizers that differ")
     return f"{len(found)} tokenizers"
 

@@ -22,6 +22,8 @@ class FakeTokenizer:
         Numbers that are one token, bare and after a space.
     dummy_prefix : bool
         Whether :meth:`encode` puts a token before every text, as SentencePiece does.
+    spaced : bool
+        Whether a number after a space is another token, as in GPT-2; otherwise the space is a token of its own.
 
     Attributes
     ----------
@@ -40,12 +42,13 @@ class FakeTokenizer:
     ' 42'
     """
 
-    def __init__(self, single: Iterable[int] = range(1000), *, dummy_prefix: bool = False) -> None:
+    def __init__(self, single: Iterable[int] = range(1000), *, dummy_prefix: bool = False, spaced: bool = True) -> None:
         self.name = "fake"
         self.kind = "fake"
         self._dummy = dummy_prefix
         whole = [str(number) for number in single if not 0 <= number <= 9]
-        texts = ["<unk>", "", *_CHARACTERS, *whole, *(f" {number}" for number in [*map(str, range(10)), *whole])]
+        after_space = [f" {number}" for number in [*map(str, range(10)), *whole]] if spaced else []
+        texts = ["<unk>", "", *_CHARACTERS, *whole, *after_space]
         self._texts = texts
         self._ids = {text: place for place, text in enumerate(texts) if place >= _FIRST_CHARACTER}
         self._longest = max(map(len, self._ids))

@@ -67,4 +67,15 @@ def numgeom_probes() -> Iterable[ProbeSpec]:
             summary="how the ids of numbers, and of the pieces of longer ones, follow the value",
             target=f"{_HERE}.id_layout:id_layout",
         ),
+        ProbeSpec(
+            name="merge_ranks",
+            summary="periods 2, 5, 10 and 100 in the ids themselves: what a model may inherit from its tokenizer",
+            target=f"{_HERE}.merge_ranks:merge_ranks",
+            reference="Fu et al. 2026, arXiv:2604.20817",
+        ),
+        ProbeSpec(
+            name="leading_zeros",
+            summary="digit strings that are one token, by length, and those like 007 with a needless zero",
+            target=f"{_HERE}.leading_zeros:leading_zeros",
+        ),
     ]

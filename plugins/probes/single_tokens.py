@@ -7,7 +7,7 @@ from typing import Any
 from numgeom import NumberSet, Tokenizer
 from numgeom.numbers import BARE, SPACE, runs
 from numgeom_plugins.probes.caveats import warn_of_dummy_prefix
-from numgeom_plugins.sources.tokenizers.selection import drops_spaces, number_token_ids
+from numgeom_plugins.sources.tokenizers.selection import digit_strings, number_token_ids
 
 
 def single_tokens(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
@@ -57,6 +57,7 @@ def single_tokens(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
     blocks = runs(values)
     longest = max(blocks, key=lambda block: block[1] - block[0], default=None)
     holes = [n for n in numbers if n not in single and values and values[0] < n < values[-1]]
+    strings = digit_strings(tokenizer, space=numbers.template == SPACE)
     digits = [min(len(str(abs(value))), 4) for value in values]
     return {
         "size": len(values),
@@ -69,20 +70,7 @@ def single_tokens(tokenizer: Tokenizer, numbers: NumberSet) -> dict[str, Any]:
         "digits_2": digits.count(2),
         "digits_3": digits.count(3),
         "digits_4_plus": digits.count(4),
-        "non_canonical": _non_canonical(tokenizer, numbers.template),
+        "non_canonical": sum(len(text) > 1 and text[0] == "0" for text in strings),
         "runs": [list(block) for block in blocks],
         "holes": holes,
     }
-
-
-def _non_canonical(tokenizer: Tokenizer, template: str) -> int:
-    space = " " if template == SPACE and not drops_spaces(tokenizer) else ""
-    found: set[str] = set()
-    for token in range(tokenizer.vocab_size):
-        if token in tokenizer.special_ids:
-            continue
-        text = tokenizer.token_text(token)
-        digits = text.removeprefix(space)
-        if len(digits) > 1 and digits[0] == "0" and text == space + digits and digits.isascii() and digits.isdigit():
-            found.add(digits)
-    return len(found)
