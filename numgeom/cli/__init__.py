@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from numgeom import __version__
-from numgeom.cli import inspection, studies
+from numgeom.cli import inspection, scaffold, studies
 from numgeom.cli.printing import say
 from numgeom.errors import NumgeomError
 
@@ -29,6 +29,7 @@ app.command(name="list")(inspection.list_names)
 app.command()(inspection.plugins)
 app.command()(inspection.check)
 app.command()(inspection.report)
+app.command()(scaffold.new)
 
 
 @app.callback(invoke_without_command=True)
