@@ -80,7 +80,7 @@ def _draw(ax: Axes, part: pd.DataFrame) -> None:
     for name, drawn in part[part["null"] != ""].groupby(["null", "series"]):
         x, mean, sd = (drawn[column].to_numpy(dtype=float) for column in ("x", "y", "sd"))
         ax.fill_between(x, mean - 2 * sd, mean + 2 * sd, color=NULL_COLOUR, alpha=0.25, linewidth=0)
-        ax.plot(x, mean, color=NULL_COLOUR, linewidth=0.9, label=" ".join(filter(None, name)))
+        ax.plot(x, mean, color=NULL_COLOUR, linewidth=0.9, label=" ".join(filter(None, map(str, name))))
     for colour, name in zip(colours, series, strict=False):
         held = observed[observed["series"] == name]
         x, y = held["x"].to_numpy(dtype=float), held["y"].to_numpy(dtype=float)
