@@ -9,12 +9,15 @@ from typing import Any
 
 from numgeom.catalog import Catalog, Names, as_names
 from numgeom.engine import Engine, Progress
+from numgeom.errors import RegistryError
 from numgeom.loading import Loader
 from numgeom.plan import RAW, Experiment, RepresentationId, resolve
 from numgeom.registry import Registry, SuiteEntry, load_registry, make_suite, open_catalog
 from numgeom.representation import Representation
 from numgeom.results import Study
 from numgeom.store import Store, default_root
+
+Layers = str | int | Sequence[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,20 @@ class Session:
         registry = {"files": [str(file) for file in self.registry.files], "digest": self.registry.digest}
         return self.engine.run(experiment, command=command, registry=registry)
 
+    def sources(self, sources: Names, layers: Layers | None) -> list[str]:
+        """What to read, with the layers of those that have some: ``hidden`` and ``"all"`` make ``hidden:all``.
+
+        Raises
+        ------
+        RegistryError
+            If the layers are not understood, or no source has layers.
+        """
+        named = as_names(sources) or []
+        if layers is None:
+            return named
+        text = layers if isinstance(layers, str) else ",".join(str(layer) for layer in _integers(layers))
+        return self.catalog.with_layers(named, text)
+
     def compare_suite(self, models: Names, **options: Any) -> SuiteEntry:
         """The suite behind ``compare``: the default metrics and nulls unless others are named."""
         metrics = options.pop("metrics", None) or [choice.label for choice in self.catalog.convergence.defaults()]
@@ -89,6 +106,7 @@ def compare(
     metrics: Names | None = None,
     numbers: Names = "0..999",
     sources: Names = "default",
+    layers: Layers | None = None,
     reducers: Names = RAW,
     nulls: Names | None = None,
     preprocess: Names = (),
@@ -106,6 +124,9 @@ def compare(
         By name, with parameters in parentheses: ``"mutual_knn_cosine(k=5)"``; by default ours.
     numbers, sources, reducers, preprocess : str or sequence of str
         Number sets; what to read; where to compare (``none`` = the rows themselves); the chain applied first.
+    layers : str, int or sequence of int, optional
+        Of sources that have layers, such as ``hidden``: ``"all"``, ``"0..12"``, ``[0, 4, 8]``. Layers of two models
+        are paired across the models; those of a single one with one another.
     draws, seed : int
     **session
         As for :meth:`Session.open`: ``registry``, ``plugins_dirs``, ``cache``, ``jobs``, ``backend``, ``progress``.
@@ -130,7 +151,7 @@ def compare(
         as_names(models) or [],
         metrics=as_names(metrics),
         numbers=_texts(numbers),
-        sources=as_names(sources),
+        sources=opened.sources(sources, layers),
         reducers=as_names(reducers),
         nulls=as_names(nulls),
         preprocess=as_names(preprocess),
@@ -186,6 +207,7 @@ def geometry(
     numbers: Names = "0..999",
     metrics: Names | None = None,
     sources: Names = "default",
+    layers: Layers | None = None,
     reducers: Names = (),
     preprocess: Names = (),
     draws: int = 200,
@@ -199,14 +221,14 @@ def geometry(
     models : sequence of str
     metrics : str or sequence of str, optional
         By default every geometry metric.
-    numbers, sources, reducers, preprocess, draws, seed, **session
+    numbers, sources, layers, reducers, preprocess, draws, seed, **session
         As for :func:`compare`; reducers are judged by their fidelity.
     """
     opened = Session.open(**session)
     suite = make_suite(
         models=as_names(models) or [],
         numbers=_texts(numbers),
-        sources=as_names(sources),
+        sources=opened.sources(sources, layers),
         geometry=as_names(metrics) or every_geometry(opened.catalog),
         reducers=as_names(reducers) or [],
         preprocess=as_names(preprocess) or [],
@@ -242,10 +264,16 @@ def load(model: str, *, numbers: str = "0..999", source: str = "default", **sess
     opened = Session.open(**session)
     suite = make_suite(models=[model], numbers=[numbers], sources=[source], geometry=[])
     experiment = opened.experiment("load", suite)
-    one = RepresentationId(
-        experiment.models[0], opened.catalog.reader(experiment.models[0].source, source)[1], experiment.numbers[0]
-    )
-    return Loader(opened.catalog, opened.engine.store, experiment).representation(one)
+    only = experiment.models[0]
+    readings = opened.catalog.readings(only, source)
+    if len(readings) != 1:
+        raise RegistryError(f"source {source!r} is {len(readings)} readings; load one, as in {readings[-1].name!r}.")
+    one = RepresentationId(only, readings[0].name, experiment.numbers[0])
+    return Loader(opened.catalog, opened.engine.store, experiment, opened.engine.progress).representation(one)
+
+
+def _integers(layers: int | Sequence[int]) -> list[int]:
+    return [layers] if isinstance(layers, int) else list(layers)
 
 
 def _texts(names: Names) -> list[str]:

@@ -7,11 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from numgeom.errors import NumgeomError, PluginError, UnknownName
+from numgeom.errors import NumberSetError, NumgeomError, PluginError, RegistryError, UnknownName
+from numgeom.numbers import NumberSet
 from numgeom.plugins import LoadReport, Provided
 from numgeom.specs import (
     ConvergenceSpec,
     GeometrySpec,
+    ModelSpec,
     NullSpec,
     NumberSetSpec,
     ProbeSpec,
@@ -24,7 +26,10 @@ from numgeom.specs import (
 S = TypeVar("S", bound=Spec)
 Names = str | Sequence[str]
 
+ALL = "all"
+
 _CALL = re.compile(r"^\s*([A-Za-z0-9_]+)\s*(?:\((.*)\))?\s*$")
+_READING = re.compile(r"^\s*([^(]*?)\s*(?:\((.*)\))?\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,32 @@ class Choice(Generic[S]):
     label: str
     plugin: str
     plugin_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is read of a model, with every parameter.
+
+    Attributes
+    ----------
+    spec : SourceSpec
+        The card that reads it.
+    read : str
+        As the card calls it: ``input``, ``hidden:6``.
+    params : dict
+        All parameters of the card: its defaults, overlaid with ``[plugins.params]``, with those of the model, and
+        with those written in parentheses.
+    name : str
+        How tables call it: ``read`` with what was written in parentheses, ``hidden:6(dtype=bfloat16)``.
+    head : str
+        What stands before ``{}`` where the card lists a pattern, ``hidden:``; else empty.
+    """
+
+    spec: SourceSpec
+    read: str
+    params: Mapping[str, Any]
+    name: str
+    head: str = ""
 
 
 class Shelf(Generic[S]):
@@ -94,17 +125,15 @@ class Shelf(Generic[S]):
         item = self._find(match[1])
         spec = item.spec
         assert isinstance(spec, self._kind)
-        given: dict[str, Any] = dict(self._overrides.get(spec.name, {}))
-        for part in _split(match[2] or ""):
-            key, equals, value = part.partition("=")
-            if not equals:
-                raise PluginError(f"parameter {part.strip()!r} of {match[1]!r} must be written key=value.")
-            given[key.strip()] = parse_value(value.strip())
-        params = spec.with_params(given)
+        params = spec.with_params({**self._overrides.get(spec.name, {}), **_written(match[1], match[2])})
         changed = {key: value for key, value in sorted(params.items()) if value != spec.params[key]}
         inner = ", ".join(f"{key}={value}" for key, value in changed.items())
         label = f"{spec.name}({inner})" if inner else spec.name
         return Choice(spec, params, label, item.plugin, item.version)
+
+    def overrides(self, name: str) -> Mapping[str, Any]:
+        """Parameters that the registry sets for ``name``."""
+        return self._overrides.get(name, {})
 
     def defaults(self) -> list[Choice[S]]:
         """What is used when the user names none, in its order."""
@@ -157,7 +186,7 @@ class Catalog:
         ----------
         scheme : str
         read : str
-            ``"default"`` for the first reading of the scheme.
+            ``"default"`` for the first reading of the scheme's own source.
 
         Raises
         ------
@@ -165,24 +194,125 @@ class Catalog:
             If nothing reads that; the message lists what can be read.
         """
         own = self.sources.get(scheme)
-        openers = [own] + [
+        openers = self._openers(scheme)
+        if read == "default":
+            if own.reads:
+                return own, own.reads[0]
+            raise NumgeomError(f"models of scheme {scheme!r} hold no rows; only numgeom probe can look at them.")
+        for spec in openers:
+            if any(read == pattern or _head(pattern, read) for pattern in spec.reads):
+                return spec, read
+        readings = [pattern for spec in openers for pattern in spec.reads]
+        heads = [pattern.partition("{}")[0] for pattern in readings if "{}" in pattern]
+        hint = next((f"Say which: {head}6, {head}0..12 or {head}{ALL}" for head in heads if head == f"{read}:"), "")
+        raise UnknownName(f"reading of {scheme!r} models", read, readings, hint)
+
+    def reading(self, model: ModelSpec, text: str) -> Reading:
+        """What ``text`` means for a model: ``input``, ``hidden:6``, ``hidden:6(dtype=bfloat16)``.
+
+        Parameters
+        ----------
+        model : ModelSpec
+        text : str
+            A reading, optionally with parameters in parentheses.
+
+        Raises
+        ------
+        UnknownName, PluginError
+            If nothing reads that, or a parameter is not one of the source's (a model's parameter: of none of the
+            sources that can read it).
+        """
+        match = _READING.match(text)
+        assert match is not None
+        spec, read = self.reader(model.source, match[1])
+        of_model: dict[str, Any] = {}
+        openers = self._openers(model.source)
+        for name, value in model.params.items():
+            if name in spec.params:
+                of_model[name] = value
+            elif not any(name in other.params for other in openers):
+                openers[0].with_params({name: value})
+        base = {**self.sources.overrides(spec.name), **of_model}
+        written = _written(read, match[2])
+        params = spec.with_params({**base, **written})
+        usual = spec.with_params(base)
+        inner = ", ".join(f"{key}={params[key]}" for key in sorted(written) if params[key] != usual[key])
+        head = next((found for pattern in spec.reads if (found := _head(pattern, read))), "")
+        return Reading(spec, read, params, f"{read}({inner})" if inner else read, head)
+
+    def readings(self, model: ModelSpec, text: str) -> list[Reading]:
+        """All that ``text`` stands for: ``hidden:0..12``, ``hidden:0,4,8`` and ``hidden:all`` are several readings.
+
+        ``all`` is what the source's ``readings(model, **params)`` lists.
+
+        Raises
+        ------
+        NumgeomError
+            As :meth:`reading`, or if the model cannot be asked what it has.
+        """
+        one = self.reading(model, text)
+        tail = one.read.removeprefix(one.head)
+        target: Any = one.spec.load() if one.head and tail == ALL else None
+        if target is not None and hasattr(target, "readings"):
+            reads = list(target.readings(model, **one.params))
+        elif one.head and _is_several(tail):
+            reads = [f"{one.head}{value}" for value in NumberSet.parse(tail)]
+        else:
+            return [one]
+        written = text.strip()[len(one.read) :]
+        return [self.reading(model, f"{read}{written}") for read in reads]
+
+    def with_layers(self, sources: Sequence[str], layers: str) -> list[str]:
+        """Sources with a layer selection entered: ``hidden`` with ``0..12`` is ``hidden:0..12``.
+
+        Raises
+        ------
+        RegistryError
+            If the selection is not one, or no source has layers.
+        """
+        if layers != ALL:
+            try:
+                NumberSet.parse(layers)
+            except NumberSetError:
+                raise RegistryError(
+                    f"layers {layers!r} are not understood; write {ALL}, 0..12, 0..32:4 or 0,4,8."
+                ) from None
+        heads = {
+            pattern.partition("{}")[0]
+            for item in self.sources
+            if isinstance(item.spec, SourceSpec)
+            for pattern in item.spec.reads
+            if "{}" in pattern
+        }
+        found = []
+        for text in sources:
+            bare, bracket, inner = text.partition("(")
+            head = f"{bare.strip()}:"
+            found.append(f"{head}{layers}{bracket}{inner}" if head in heads else text)
+        if found == list(sources):
+            names = " or ".join(f"--source {head.rstrip(':')}" for head in sorted(heads)) or "a source that has some"
+            raise RegistryError(f"{', '.join(sources)} has no layers to choose; for layers {layers} type {names}.")
+        return found
+
+    def _openers(self, scheme: str) -> list[SourceSpec]:
+        """The scheme's own source, then the others that open its models."""
+        own = self.sources.get(scheme)
+        return [own] + [
             item.spec
             for item in self.sources
             if isinstance(item.spec, SourceSpec) and scheme in item.spec.opens() and item.spec.name != scheme
         ]
-        if read == "default":
-            for spec in openers:
-                if spec.reads:
-                    return spec, spec.reads[0]
-            raise NumgeomError(f"models of scheme {scheme!r} hold no rows; only numgeom probe can look at them.")
-        for spec in openers:
-            for pattern in spec.reads:
-                head, _, tail = pattern.partition("{}")
-                if read == pattern or (tail == "" and head != pattern and read.startswith(head) and read != head):
-                    return spec, read
-        raise UnknownName(
-            f"reading of {scheme!r} models", read, [pattern for spec in openers for pattern in spec.reads]
-        )
+
+
+def reading_order(name: str) -> tuple[str | int, ...]:
+    """Sort key of readings: numbers in them by value.
+
+    Examples
+    --------
+    >>> sorted(["hidden:10", "input", "hidden:2"], key=reading_order)
+    ['hidden:2', 'hidden:10', 'input']
+    """
+    return tuple(int(part) if part.isdigit() else part for part in re.split(r"([0-9]+)", name))
 
 
 def parse_value(text: str) -> Any:
@@ -225,6 +355,31 @@ def as_names(names: Names | None) -> list[str] | None:
     if names is None:
         return None
     return split_list(names) if isinstance(names, str) else list(names)
+
+
+def _written(name: str, text: str | None) -> dict[str, Any]:
+    """Parameters as written in parentheses."""
+    found: dict[str, Any] = {}
+    for part in _split(text or ""):
+        key, equals, value = part.partition("=")
+        if not equals:
+            raise PluginError(f"parameter {part.strip()!r} of {name!r} must be written key=value.")
+        found[key.strip()] = parse_value(value.strip())
+    return found
+
+
+def _head(pattern: str, read: str) -> str:
+    """The part of a pattern before ``{}`` where ``read`` is one of its readings; else empty."""
+    head, braces, tail = pattern.partition("{}")
+    return head if braces and not tail and read.startswith(head) and read != head else ""
+
+
+def _is_several(tail: str) -> bool:
+    """Whether a selection names more than one: ``0..12`` and ``0,4`` do, ``6`` does not."""
+    try:
+        return not tail.isdigit() and len(NumberSet.parse(tail)) > 0
+    except NumberSetError:
+        return False
 
 
 def _split(text: str) -> list[str]:

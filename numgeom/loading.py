@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
-from numgeom.catalog import Catalog
+from numgeom.catalog import Catalog, Reading
 from numgeom.errors import Incompatible, NumgeomError, SourceError, TokenizerError
+from numgeom.numbers import NumberSet
 from numgeom.outcome import caveats, one_line
-from numgeom.plan import Experiment, RepresentationId
+from numgeom.plan import Experiment, RepresentationId, representation_ids
 from numgeom.preprocess import preprocess
 from numgeom.representation import Representation
 from numgeom.specs import ModelSpec, SourceSpec
 from numgeom.store import Store, digest
 from numgeom.tokenizer import Tokenizer
+
+Progress = Callable[[str, int, int], None]
+
+
+@runtime_checkable
+class ReadsMany(Protocol):
+    """The target of a source whose readings cost less together than one by one, as the layers of a model do.
+
+    It is callable like any target; where it is such an object, all readings that a study needs of one model and
+    number set are asked for at once. It may also have ``readings(model, **params) -> Sequence[str]``: all that a
+    model has of a pattern, which is what ``hidden:all`` stands for.
+    """
+
+    def __call__(self, model: ModelSpec, numbers: NumberSet, *, read: str, **params: Any) -> Representation:
+        """One reading."""
+
+    def read_many(
+        self, model: ModelSpec, numbers: NumberSet, *, reads: list[str], progress: Progress, **params: Any
+    ) -> Iterable[tuple[str, Mapping[str, Any], Representation]]:
+        """Every reading in ``reads``, with the parameters that differ from ``params``; more may come, and are kept."""
 
 
 class Loader:
@@ -24,15 +46,22 @@ class Loader:
     catalog : Catalog
     store : Store
     experiment : Experiment
+    progress : callable, optional
+        Called with (what, done, total) by sources that take long.
     """
 
-    def __init__(self, catalog: Catalog, store: Store, experiment: Experiment) -> None:
+    def __init__(
+        self, catalog: Catalog, store: Store, experiment: Experiment, progress: Progress | None = None
+    ) -> None:
         self.catalog = catalog
         self.store = store
+        self.experiment = experiment
+        self.progress = progress or (lambda what, done, total: None)
         self.chain = experiment.preprocess
         self.unknown = experiment.unknown
         self.loaded: dict[tuple[str, str, str], Representation] = {}
         self._failed: dict[Any, NumgeomError] = {}
+        self._together: dict[tuple[str, str, str], Representation | Exception] = {}
         self._codes: dict[tuple[str, str, str], list[str]] = {}
         self._tokenizers: dict[str, Tokenizer] = {}
         self._fingerprints: dict[str, str] = {}
@@ -106,24 +135,93 @@ class Loader:
         return str(rep.provenance.get("tokenizer_digest", "")) if rep else ""
 
     def _read(self, one: RepresentationId) -> Representation:
-        model = one.model
-        self._refuse_unknown(model)
-        spec, read = self.catalog.reader(model.source, one.source)
-        params = spec.with_params(dict(model.params))
-        version = next(item.version for item in self.catalog.sources if item.spec is spec)
-        fingerprint = self.fingerprint(model)
-        key = digest(["representation", spec.name, spec.version, version, fingerprint, read, params, one.numbers.spec])
-        held = self.store.get_representation(key) if fingerprint else None
+        """The rows as the source gives them, from the cache where it has them."""
+        self._refuse_unknown(one.model)
+        if one.key in self._together:
+            together = self._together.pop(one.key)
+            if isinstance(together, Exception):
+                raise together
+            return together
+        reading = self.catalog.reading(one.model, one.source)
+        held = self._held(one, reading)
         if held is not None:
             return held
         codes = self._codes.setdefault(one.key, [])
+        target: Any = reading.spec.load()
         with caveats(codes):
-            rep: Representation = spec.load()(model, one.numbers, read=read, **params)
+            if isinstance(target, ReadsMany):
+                rep = self._read_together(one, reading, target)
+            else:
+                rep = target(one.model, one.numbers, read=reading.read, **reading.params)
+        return self._keep(one, reading, rep, codes)
+
+    def _read_together(self, one: RepresentationId, reading: Reading, target: ReadsMany) -> Representation:
+        """One representation, with all others of the study that cost little beside it."""
+        wanted = {reading.read: one, **self._beside(one, reading)}
+        codes: list[str] = []
+        found: Representation | None = None
+        try:
+            with caveats(codes):
+                for read, changed, rep in target.read_many(
+                    one.model, one.numbers, reads=list(wanted), progress=self.progress, **reading.params
+                ):
+                    if read == reading.read and not changed:
+                        found = rep
+                        continue
+                    other = wanted.get(read) if not changed else None
+                    other_reading = replace(reading, read=read, params={**reading.params, **changed})
+                    kept = self._keep(other or one, other_reading, rep, codes)
+                    if other is not None:
+                        self._together[other.key] = kept
+        except Exception as error:
+            # What stops one stops them all: the model is not opened again for each.
+            self._together.update((other.key, error) for other in wanted.values() if other is not one)
+            raise
+        own = self._codes[one.key]
+        own.extend(code for code in codes if code not in own)
+        if found is None:
+            # The model does not have it, and asked for it alone the source says so.
+            found = target(one.model, one.numbers, read=reading.read, **reading.params)
+        return found
+
+    def _beside(self, one: RepresentationId, reading: Reading) -> dict[str, RepresentationId]:
+        """Other readings of the study that one call of the source can give with ``one``."""
+        found: dict[str, RepresentationId] = {}
+        for other in representation_ids(self.experiment, one.numbers, self.catalog):
+            if other.model.name != one.model.name or other.key in (one.key, *self.loaded, *self._together):
+                continue
+            try:
+                also = self.catalog.reading(other.model, other.source)
+            except NumgeomError:
+                continue  # raised again when its own turn comes
+            if also.spec is reading.spec and also.params == reading.params:
+                held = self._held(other, also)
+                if held is None:
+                    found[also.read] = other
+                else:
+                    self._together[other.key] = held
+        return found
+
+    def _key(self, one: RepresentationId, reading: Reading) -> str:
+        """The cache key of a reading; empty where the model has no fingerprint."""
+        fingerprint = self.fingerprint(one.model)
+        spec = reading.spec
+        version = next(item.version for item in self.catalog.sources if item.spec is spec)
+        identity = [spec.name, spec.version, version, fingerprint, reading.read, reading.params, one.numbers.spec]
+        return digest(["representation", *identity]) if fingerprint else ""
+
+    def _held(self, one: RepresentationId, reading: Reading) -> Representation | None:
+        key = self._key(one, reading)
+        return self.store.get_representation(key) if key else None
+
+    def _keep(self, one: RepresentationId, reading: Reading, rep: Representation, codes: list[str]) -> Representation:
+        """A representation with the codes of its reading, put into the cache."""
         if rep.n == 0:
             raise Incompatible(f"it has none of the numbers {one.numbers.spec}; choose others with --numbers.")
         if codes:
             rep = rep.with_matrix(rep.matrix, warnings=codes)
-        if fingerprint:
+        key = self._key(one, reading)
+        if key:
             self.store.put_representation(key, rep)
         return rep
 

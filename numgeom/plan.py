@@ -1,4 +1,4 @@
-"""From a suite to cells: which measurements an experiment consists of. Pure data, nothing is read."""
+"""From a suite to cells: which measurements an experiment consists of. No row is read for it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any
 
-from numgeom.catalog import Catalog, Choice, S
+from numgeom.catalog import Catalog, Choice, S, reading_order
 from numgeom.errors import NumgeomError, RegistryError, UnknownName
 from numgeom.numbers import NumberSet
 from numgeom.preprocess import check_steps
@@ -43,6 +43,7 @@ class RepresentationId:
     model: ModelSpec
     source: str
     numbers: NumberSet
+    layered: bool = False
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -132,8 +133,11 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
         seen[model.name] = model
     if not models:
         raise RegistryError("no model is named; give at least one, see numgeom list models.")
-    if suite.convergence and len(models) * len(suite.sources) < 2:
-        raise RegistryError("a comparison needs at least two models; name another, see numgeom list models.")
+    if suite.convergence and len(models) == 1 and len(_readings(models[0], suite.sources, catalog, strict=True)) < 2:
+        raise RegistryError(
+            "a comparison needs at least two models, or two readings of one (--source input,output, or --source hidden "
+            "--layers all); name another, see numgeom list models."
+        )
     reducers = [catalog.reducers.choose(text) for text in suite.reducers if text != RAW]
     judged = [c for c in map(catalog.geometry.choose, catalog.geometry.names) if c.spec.of_reduction]
     geometry = [catalog.geometry.choose(text) for text in suite.geometry]
@@ -164,7 +168,8 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
 def plan(experiment: Experiment, catalog: Catalog) -> list[Cell]:
     """Every cell of an experiment, in a fixed order.
 
-    Symmetric convergence metrics score each pair once, with the smaller name first.
+    Symmetric convergence metrics score each pair once, with the smaller name first. Where there are several
+    models, their layers are paired across models only; a single model's layers are paired with one another.
     """
     cells: list[Cell] = []
     for numbers in experiment.numbers:
@@ -191,16 +196,16 @@ def plan(experiment: Experiment, catalog: Catalog) -> list[Cell]:
 
 
 def representation_ids(experiment: Experiment, numbers: NumberSet, catalog: Catalog) -> list[RepresentationId]:
-    """The representations that an experiment compares on one number set, sorted by name and source."""
+    """The representations that an experiment compares on one number set, by name and source, layers in order."""
     needed = experiment.geometry or experiment.reducers or experiment.convergence
     if not needed:
         return []
     ids = [
-        RepresentationId(model, _reading(model, source, catalog), numbers)
+        RepresentationId(model, source, numbers, layered)
         for model in experiment.models
-        for source in experiment.sources
+        for source, layered in _readings(model, experiment.sources, catalog).items()
     ]
-    return sorted({one.key: one for one in ids}.values(), key=lambda one: one.key)
+    return sorted(ids, key=lambda one: (one.model.name, reading_order(one.source)))
 
 
 def own_nulls(spec: GeometrySpec | ReducerSpec, catalog: Catalog) -> Sequence[Choice[NullSpec] | None]:
@@ -257,12 +262,20 @@ def _distinct(choices: Iterable[Choice[S]]) -> tuple[Choice[S], ...]:
     return tuple({choice.label: choice for choice in choices}.values())
 
 
-def _reading(model: ModelSpec, source: str, catalog: Catalog) -> str:
-    """The full name of a reading; one that the model cannot give keeps its name and fails when it is loaded."""
-    try:
-        return catalog.reader(model.source, source)[1]
-    except NumgeomError:
-        return source
+def _readings(model: ModelSpec, sources: Sequence[str], catalog: Catalog, *, strict: bool = False) -> dict[str, bool]:
+    """The full names of all readings, and whether each is a layer.
+
+    One that the model cannot give keeps its name and fails when it is loaded, unless ``strict``.
+    """
+    found: dict[str, bool] = {}
+    for source in sources:
+        try:
+            found.update((one.name, bool(one.head)) for one in catalog.readings(model, source))
+        except NumgeomError:
+            if strict:
+                raise
+            found[source] = False
+    return found
 
 
 def _numbers(text: str, catalog: Catalog) -> NumberSet:
@@ -276,7 +289,10 @@ def _numbers(text: str, catalog: Catalog) -> NumberSet:
 
 
 def _pairs(ids: Sequence[RepresentationId], symmetric: bool) -> Iterator[tuple[RepresentationId, RepresentationId]]:
-    yield from combinations(ids, 2) if symmetric else permutations(ids, 2)
+    alone = len({one.model.name for one in ids}) == 1
+    for a, b in combinations(ids, 2) if symmetric else permutations(ids, 2):
+        if alone or a.model.name != b.model.name or not (a.layered or b.layered):
+            yield a, b
 
 
 def spec_identity(choice: Choice[Any] | None) -> dict[str, Any] | None:

@@ -177,8 +177,28 @@ def test_synthetic_recipes_are_reproducible_and_seeded() -> None:
     assert synthetic("iid?seed=1").digest == synthetic("iid", seed=1).digest != synthetic("iid").digest
 
 
+def test_planted_codes_are_what_their_formulas_say() -> None:
+    log_line = synthetic("log_line?d=1", "0..99").matrix[:, 0]
+    np.testing.assert_allclose(log_line / log_line[1] * np.log(2.0), np.log1p(np.arange(100)))
+    residues = synthetic("residues?periods=7", "0..69").matrix
+    np.testing.assert_array_equal(residues[:7], residues[63:])
+    copies = synthetic("copies", "0..99").matrix
+    assert len(np.unique(copies, axis=0)) == 10
+    # An additive code: 45 - 42 is 95 - 92.
+    digits = synthetic("digits", "0..99").matrix
+    np.testing.assert_allclose(digits[45] - digits[42], digits[95] - digits[92])
+    assert not np.allclose(digits[7], digits[17] - digits[10])
+
+
+def test_amplitudes_of_a_helix_are_its_radii() -> None:
+    rows = synthetic("helix?periods=5,10&amplitudes=2,0.5&d=16", "0..99").matrix
+    spectrum = (np.abs(np.fft.fft(rows, axis=0)) ** 2).sum(axis=1)
+    assert spectrum[20] / spectrum[10] == pytest.approx((2 / 0.5) ** 2, rel=0.02)
+    assert "2 amplitudes for 4 periods" in message(lambda: synthetic("helix?amplitudes=1,2"))
+
+
 def test_synthetic_faults() -> None:
-    assert "Allowed: circle, helix, iid, line, walk" in message(lambda: synthetic("spiral"), UnknownName)
+    assert "Allowed: circle, copies, digits, helix, iid, line, log_line, residues, walk" in message(lambda: synthetic("spiral"), UnknownName)
     assert "did you mean 'seed'" in message(lambda: synthetic("walk?sead=3"), UnknownName)
     assert "d is 'wide'; it must be a number" in message(lambda: synthetic("walk?d=wide"))
     assert "d is '2.5'; it must be a whole number, at least 1" in message(lambda: synthetic("walk?d=2.5"))
@@ -728,7 +748,7 @@ def test_faults_of_a_folder(tmp_path: Path) -> None:
     assert "holds no weights" in message(lambda: checkpoint(empty))
     (empty / "pytorch_model.bin").write_bytes(b"\x80\x04")
     said = message(lambda: checkpoint(empty))
-    assert "pickles only (pytorch_model.bin)" in said
+    assert "pytorch_model.bin' is not read: it is not a whole zip" in said
     assert "save_pretrained(NEW) writes model.safetensors" in said
     for name in ("one", "two"):
         save_file({"x": table()}, empty / f"{name}.safetensors")
@@ -830,10 +850,11 @@ def test_quantised_embeddings_are_refused(tmp_path: Path) -> None:
     assert "has no embedding" in message(lambda: checkpoint(folder))
 
 
-def test_links_are_followed(tmp_path: Path) -> None:
-    folder = write_checkpoint(tmp_path / "blobs", {"wte.weight": table()})
-    linked = tmp_path / "snapshot"
-    linked.mkdir()
+def test_links_of_the_hubs_cache_are_followed(tmp_path: Path) -> None:
+    repository = tmp_path / "models--org--name"
+    linked = repository / "snapshots" / "0123abcd"
+    linked.mkdir(parents=True)
+    folder = write_checkpoint(repository / "blobs", {"wte.weight": table()})
     for file in folder.iterdir():
         (linked / file.name).symlink_to(file)
     assert checkpoint(linked).digest == checkpoint(folder).digest
@@ -970,7 +991,7 @@ def test_an_npz_that_is_none_or_lies_is_refused(tmp_path: Path) -> None:
         archive.writestr("numbers.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(64))
     assert "does not hold the (900000000000, 4) array" in message(lambda: rows(path))
     assert "No such file" in message(lambda: rows(tmp_path / "none.npz"))
-    assert "must end in .npz or .safetensors" in message(lambda: rows(tmp_path / "rows.csv"))
+    assert "must end in .npz, .npy or .safetensors" in message(lambda: rows(tmp_path / "rows.csv"))
 
 
 # ---------------------------------------------------------------- word vectors
@@ -1044,7 +1065,7 @@ def test_faults_of_vector_files(tmp_path: Path) -> None:
     assert "line 3: could not convert string to float: b'x'" in fault("2 2\na 1 2\n7 1 x\n")
     assert "holds the word 7 twice, in lines 1 and 3" in fault("7 1 2\na 1 2\n7 1 2\n")
     assert "line 1: it has 0 values instead of one or more" in fault("word\n")
-    assert "line 2: it is binary; save the vectors as text" in fault(b"3 2\na \x00\x00\x80\x3f")
+    assert "line 2: it is binary, but no format" in fault(b"a 1 2\nb \x00\x00\x80\x3f")
     assert "has no word that is a number of 0..99" in fault("a 1 2\nb 3 4\n")
     assert "1 of 1 rows hold NaN or infinity (numbers 7)" in fault("7 nan 2\n")
     assert "No such file" in message(lambda: vectors(tmp_path / "none.txt"))

@@ -13,6 +13,7 @@ Models = Annotated[
 Numbers = Annotated[list[str] | None, typer.Option("--numbers", help="0..999, 0..100:10, 1,2,5..9; @space for ' 7'.")]
 Metrics = Annotated[str | None, typer.Option("--metrics", help="Comma-separated; name or name(key=value).")]
 Sources = Annotated[str, typer.Option("--source", "--sources", help="What to read: input, output, ...")]
+Layers = Annotated[str | None, typer.Option("--layers", help="Of --source hidden: all, 0..12, 0,4,8.")]
 Preprocess = Annotated[str, typer.Option("--preprocess", help="Chain: center, unit, residual:magnitude, ...")]
 Draws = Annotated[int, typer.Option("--draws", help="Null draws of every score.")]
 Seed = Annotated[int, typer.Option("--seed")]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,16 +10,19 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import ModelSpec, NumberSet, Representation, SourceError, Tokenizer
-from numgeom.numbers import FORMS
+from numgeom_plugins.sources import fp8
 from numgeom_plugins.sources.checkpoint_folder import CheckpointFolder
+from numgeom_plugins.sources.control import control_ids
 from numgeom_plugins.sources.embedding_tensor import find_embedding, tied
+from numgeom_plugins.sources.safetensors_rows import FLOATS, TensorInfo
 
-RANDOM_ROWS = 1000
-RANDOM_SEED = 0
+FIRST_COMPARED = 8
+MULTIPLIERS = ("embedding_multiplier", "scale_emb")
+HIDDEN_SIZES = ("hidden_size", "d_model")
 
 
 def read_checkpoint(model: ModelSpec, numbers: NumberSet, *, read: str, tensor: str = "") -> Representation:
-    """The numbers' rows of a Hugging Face folder with safetensors weights.
+    """The numbers' rows of a Hugging Face folder with safetensors weights, or with PyTorch's where it has none.
 
     Parameters
     ----------
@@ -36,8 +38,9 @@ def read_checkpoint(model: ModelSpec, numbers: NumberSet, *, read: str, tensor: 
     Returns
     -------
     Representation
-        Rows as stored (bfloat16 and float16 widened to float32), with up to 1,000 rows of random tokens that are
-        no numbers. Provenance: tensor, dtype, files, tied, tokenizer, tokenizer_digest, form, notes.
+        Rows as stored (bfloat16 widened to float32, eight-bit floats also scaled), with up to 1,000 rows of random
+        tokens that are no numbers. Provenance: tensor, dtype, files, tied, tokenizer, tokenizer_digest, form,
+        random_token_ids (of those rows), notes.
 
     Raises
     ------
@@ -89,18 +92,17 @@ def embed(
     provenance : mapping, optional
         What else is known of the model, such as its revision.
     """
-    from numgeom_plugins.sources.tokenizers import number_token_ids, random_token_ids
+    from numgeom_plugins.sources.tokenizers import no_number, number_token_ids, vocabulary_digest
 
     values, ids = number_token_ids(tokenizer, numbers)
     if not len(values):
-        raise _no_number(tokenizer, numbers)
+        raise no_number(tokenizer, numbers)
     chosen = find_embedding(checkpoint, read, vocab_size=tokenizer.vocab_size, tensor=tensor)
-    file = checkpoint.open(chosen.tensor)
-    info = file.tensor(chosen.tensor)
+    info = checkpoint.open(chosen.tensor).tensor(chosen.tensor)
     if not info.is_table:
         raise SourceError(
             f"the {read} embedding {info.name!r} of {checkpoint.name} has type {info.dtype} and shape "
-            f"{info.shape}; rows are read from F16, BF16, F32 or F64 matrices: take an unquantised checkpoint."
+            f"{info.shape}; rows are read from matrices of {', '.join(FLOATS)}: take an unquantised checkpoint."
         )
     count = info.shape[0]
     if int(np.max(ids)) >= count:
@@ -109,26 +111,24 @@ def embed(
             f"number {int(values[at])} has token id {int(ids[at])}, but {info.name!r} of {checkpoint.name} has "
             f"only {count} rows: tokenizer and weights do not belong together; put the model's own tokenizer there."
         )
-    # Ids added to the tokenizer after training may have no row: they are no part of the control.
-    rowless = np.arange(count, max(count, tokenizer.vocab_size))
-    random_ids = np.asarray(
-        random_token_ids(tokenizer, np.concatenate([ids, rowless]), count=RANDOM_ROWS, seed=RANDOM_SEED), dtype=np.int64
-    )
-    rows = file.read_rows(info.name, np.concatenate([ids, random_ids]))
-    notes = [*chosen.notes, *tokenizer.notes]
+    random_ids = control_ids(tokenizer, ids, count)
+    every = np.concatenate([ids, random_ids])
+    rows, scaled = embedding_rows(checkpoint, info, every)
+    notes = [*chosen.notes, *tokenizer.notes, *scaled]
     if read == "output":
         if _stated_tied(checkpoint) and not tensor:
             raise tied(
                 f"the output embedding of {checkpoint.name} is tied to the input by its config, so it is not a second "
                 f"source (W-TIED); use the source input, or params.tensor if the stored {info.name!r} is what you mean."
             )
-        notes += _output_notes(checkpoint, info.name, np.concatenate([ids, random_ids]), rows, tokenizer)
-    elif any("gemma" in str(config.get("model_type", "")) for config in checkpoint.text_configs):
-        notes.append("rows are stored values; the model multiplies them by sqrt(d)")
+        notes += _output_notes(checkpoint, info.name, every, rows, tokenizer)
+    else:
+        notes += _run_time_notes(checkpoint, info)
     control = rows[len(ids) :]
     whole = np.isfinite(control).all(axis=1)
     if not whole.all():
         notes.append(f"{int((~whole).sum())} random rows with NaN or infinity left out")
+    notes += checkpoint.notes
     return Representation(
         rows[: len(ids)],
         np.asarray(values, dtype=np.int64),
@@ -141,12 +141,29 @@ def embed(
             "rows_in_tensor": count,
             "tied": _stated_tied(checkpoint),
             "tokenizer": tokenizer.name,
-            "tokenizer_digest": _tokenizer_digest(tokenizer, random_ids),
+            "tokenizer_digest": vocabulary_digest(tokenizer),
+            "random_token_ids": random_ids[whole].tolist(),
             "form": numbers.form,
             "notes": notes,
         },
         random_rows=control[whole] if whole.any() else None,
     )
+
+
+def _run_time_notes(checkpoint: CheckpointFolder, info: TensorInfo) -> list[str]:
+    """What the model still does with the stored rows before its first layer."""
+    notes = []
+    for config in checkpoint.text_configs:
+        factors = [config.get(key) for key in MULTIPLIERS]
+        factor = next((value for value in factors if isinstance(value, int | float) and value not in (0, 1)), None)
+        by_root = config.get("scale_embedding") is True or "gemma" in str(config.get("model_type", ""))
+        if factor is not None or by_root:
+            by = "sqrt(d)" if factor is None else f"{factor:g}"
+            notes.append(f"rows are stored values; the model multiplies them by {by}")
+    hidden = [config[key] for config in checkpoint.text_configs for key in HIDDEN_SIZES if type(config.get(key)) is int]
+    if hidden and info.shape[1] not in hidden:
+        notes.append(f"rows are factorised: {info.shape[1]} wide, before the model projects them to {hidden[0]}")
+    return list(dict.fromkeys(notes))
 
 
 def _output_notes(
@@ -173,43 +190,48 @@ def _same_rows(checkpoint: CheckpointFolder, tensor: str, ids: npt.NDArray[np.in
     info = checkpoint.open(tensor).tensor(tensor)
     if info.shape[1] != rows.shape[1] or info.shape[0] <= int(ids.max()):
         return False
-    return bool(np.array_equal(checkpoint.open(tensor).read_rows(tensor, ids), rows, equal_nan=True))
+    # A few rows that differ settle it; only rows that agree are worth reading all.
+    return all(
+        np.array_equal(embedding_rows(checkpoint, info, ids[:count])[0], rows[:count], equal_nan=True)
+        for count in (min(len(ids), FIRST_COMPARED), len(ids))
+    )
+
+
+def embedding_rows(
+    checkpoint: CheckpointFolder, info: TensorInfo, ids: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[Any], list[str]]:
+    """Rows of a table, and what should be said of them: eight-bit floats are multiplied by their scale.
+
+    Parameters
+    ----------
+    checkpoint : CheckpointFolder
+    info : TensorInfo
+    ids : ndarray of int, shape (k,)
+
+    Returns
+    -------
+    rows : ndarray, shape (k, d)
+    notes : list of str
+
+    Raises
+    ------
+    SourceError
+        If the rows cannot be read, or the scale has a shape that fits no rule.
+    """
+    rows = checkpoint.open(info.name).read_rows(info.name, ids)
+    if info.dtype not in fp8.TYPES:
+        return rows, []
+    scale = next((name for ending in fp8.SCALES if (name := info.name + ending) in checkpoint.tensors), "")
+    if not scale:
+        return rows, [f"{info.dtype} without a scale: rows are the stored values"]
+    block = fp8.block_of([config.get("quantization_config") for config in checkpoint.text_configs])
+    held = checkpoint.open(scale)
+    fp8.check(held.tensor(scale), info, block)
+    factors = fp8.scale_of(np.asarray(held.read(scale), dtype=np.float32), ids, info.shape, block)
+    return rows * factors, [f"{info.dtype} rows multiplied by {scale}"]
 
 
 def _stated_tied(checkpoint: CheckpointFolder) -> bool | None:
     """What the config says of tying, the outermost first; ``None`` where it says nothing."""
     stated = [config["tie_word_embeddings"] for config in checkpoint.text_configs if "tie_word_embeddings" in config]
     return bool(stated[0]) if stated else None
-
-
-def _tokenizer_digest(tokenizer: Tokenizer, random_ids: npt.NDArray[np.int64]) -> str:
-    """One value for one vocabulary, whatever file it came from: the texts of the ids that were drawn."""
-    state = hashlib.blake2b(digest_size=16)
-    for token in random_ids.tolist():
-        state.update(f"{token}\0{tokenizer.token_text(token)}\0".encode("utf-8", "surrogatepass"))
-    return state.hexdigest()
-
-
-def _no_number(tokenizer: Tokenizer, numbers: NumberSet) -> SourceError:
-    """Why no number has a row, with one number written out and the form that would do."""
-    from numgeom_plugins.sources.tokenizers import number_token_ids
-
-    example = 7 if 7 in numbers.values else numbers.values[0]
-    count = len(tokenizer.encode_number(example, numbers.template))
-    other = next(
-        (
-            form
-            for form, template in FORMS.items()
-            if template != numbers.template and len(number_token_ids(tokenizer, NumberSet(numbers.values, template))[0])
-        ),
-        "",
-    )
-    advice = (
-        f"type --numbers '{numbers.spec.partition('@')[0]}@{other}' for the {other} form"
-        if other
-        else "choose numbers that are one token with --numbers (numgeom probe lists them)"
-    )
-    return SourceError(
-        f"no number of {numbers.spec} is one token of {tokenizer.name}: {numbers.text(example)!r} takes {count}; "
-        f"{advice}."
-    )

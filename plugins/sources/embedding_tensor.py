@@ -7,6 +7,7 @@ still ambiguous is an error that lists the candidates.
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ OUTPUT_NAMES = (
     "lm_loss",
     "generator_lm_head",
 )
+IN_A_LAYER = re.compile(r"\.\d+\.")
 VOCABULARY_KEYS = ("vocab_size", "n_vocab", "padded_vocab_size")
 WIDTH_KEYS = (
     "hidden_size",
@@ -156,7 +158,10 @@ def _candidates(checkpoint: CheckpointFolder, vocab_size: int) -> list[str]:
         if (role(name) if info is None else info.is_table and info.shape[0] >= rows)
     ]
     fitting = [name for name in tall if _width(infos[name]) in (*widths, None)]
-    return fitting if any(role(name) for name in fitting) or not tall else tall
+    found = fitting if any(role(name) for name in fitting) or not tall else tall
+    # A feed-forward layer may be taller than a small vocabulary, but a layer of many is never the embedding.
+    named = [name for name in found if role(name) or not IN_A_LAYER.search(name)]
+    return named if any(role(name) for name in named) else found
 
 
 def _by_architecture(checkpoint: CheckpointFolder, read: str, names: Sequence[str], vocab_size: int) -> Chosen:

@@ -11,7 +11,7 @@ from numgeom import ModelSpec, SourceError
 MOST_CONTENT_BYTES = 16_000_000  # read in all; what is beyond is known by its size, time and first bytes
 HEAD_BYTES = 65_536
 
-_CHECKPOINT = ("*.json", "*.safetensors", "*.model", "*.tiktoken", "*.txt", "*.gz")
+_CHECKPOINT = ("*.json", "*.safetensors", "*.bin", "*.pt", "*.pth", "*.ckpt", "*.model", "*.tiktoken", "*.txt", "*.gz")
 
 
 def fingerprint_files(files: Iterable[Path]) -> str:

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -20,17 +18,19 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import SourceError
+from numgeom_plugins.sources import fp8
+from numgeom_plugins.sources.file_bytes import FileBytes, LocalBytes
 
 MOST_HEADER_BYTES = 100_000_000
-MOST_GAP_BYTES = 4096  # reading one page more is cheaper than another call
-MOST_RUN_BYTES = 16_000_000
-FLOATS = ("F16", "BF16", "F32", "F64")
+FLOATS = ("F16", "BF16", "F32", "F64", *fp8.TYPES)
 
-# bfloat16 has no numpy type: it is read as its 16 bits and widened.
+# bfloat16 and the eight-bit floats have no numpy type: they are read as their bits and widened.
 _STORED: Mapping[str, np.dtype[Any]] = {
     "BOOL": np.dtype("?"),
     "U8": np.dtype("u1"),
     "I8": np.dtype("i1"),
+    "F8_E4M3": np.dtype("u1"),
+    "F8_E5M2": np.dtype("u1"),
     "U16": np.dtype("<u2"),
     "I16": np.dtype("<i2"),
     "F16": np.dtype("<f2"),
@@ -65,7 +65,8 @@ class SafetensorsFile:
 
     Parameters
     ----------
-    path : Path
+    where : Path or FileBytes
+        A file of this machine, or the bytes of one elsewhere.
 
     Attributes
     ----------
@@ -91,23 +92,10 @@ class SafetensorsFile:
     [[9.0, 10.0, 11.0], [3.0, 4.0, 5.0]]
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        try:
-            with FileIO(path) as file:
-                size = os.fstat(file.fileno()).st_size
-                length = int.from_bytes(file.read(8) or b"", "little")
-                if size < 8 or length > size - 8:
-                    raise self._broken(
-                        f"it has {size:,} bytes but its header alone claims {length:,}"
-                        if size >= 8
-                        else f"it has {size} bytes"
-                    )
-                if length > MOST_HEADER_BYTES:
-                    raise self._broken(f"its header claims {length:,} bytes; at most {MOST_HEADER_BYTES:,} are allowed")
-                header = self._read_span(file, 8, length)
-        except OSError as error:
-            raise SourceError(f"cannot read {str(path)!r}: {error.strerror or error}; check the path.") from error
+    def __init__(self, where: Path | FileBytes) -> None:
+        self.source: FileBytes = LocalBytes(where) if isinstance(where, Path) else where
+        self.name = self.source.name
+        size, header = self._first_bytes()
         self.metadata: dict[str, str] = {}
         self.tensors: dict[str, TensorInfo] = {}
         try:
@@ -119,8 +107,15 @@ class SafetensorsFile:
         for name, entry in entries.items():
             if name == "__metadata__":
                 self.metadata = dict(entry) if isinstance(entry, dict) else {}
+            elif not name.isprintable():
+                raise self._broken(f"a tensor has the name {name!r}")
             else:
-                self.tensors[name] = self._checked(name, entry, 8 + length, size)
+                self.tensors[name] = self._checked(name, entry, 8 + len(header), size)
+
+    @property
+    def notes(self) -> list[str]:
+        """What should be said of the way the file was read."""
+        return self.source.notes
 
     def tensor(self, name: str) -> TensorInfo:
         """The entry called ``name``.
@@ -133,15 +128,14 @@ class SafetensorsFile:
         if name not in self.tensors:
             held = sorted(self.tensors)
             listed = ", ".join(held[:12]) + (", ..." if len(held) > 12 else "")
-            raise SourceError(f"{str(self.path)!r} has no tensor {name!r}; it holds: {listed or '(none)'}.")
+            raise SourceError(f"{self.name} has no tensor {name!r}; it holds: {listed or '(none)'}.")
         return self.tensors[name]
 
     def read(self, name: str) -> npt.NDArray[Any]:
-        """A whole tensor in its stored shape; bfloat16 as float32, all others in their own type."""
+        """A whole tensor in its stored shape; bfloat16 and eight-bit floats as float32, others as stored."""
         info = self.tensor(name)
-        stored = _stored(self.path, info)
-        with FileIO(self.path) as file:
-            raw = self._read_span(file, info.start, info.stop - info.start)
+        stored = self._stored(info)
+        raw = self._whole(info)
         return _widen(np.frombuffer(raw, dtype=stored).reshape(info.shape), info.dtype)
 
     def read_rows(self, name: str, rows: npt.ArrayLike) -> npt.NDArray[Any]:
@@ -156,7 +150,7 @@ class SafetensorsFile:
         Returns
         -------
         ndarray, shape (k, d)
-            bfloat16 widened to float32 exactly; other types as stored.
+            bfloat16 and eight-bit floats widened to float32 exactly; other types as stored.
 
         Raises
         ------
@@ -165,34 +159,49 @@ class SafetensorsFile:
         """
         info = self.tensor(name)
         if len(info.shape) != 2:
-            raise SourceError(f"tensor {name!r} of {str(self.path)!r} has shape {info.shape}; rows need a matrix.")
-        stored = _stored(self.path, info)
+            raise SourceError(f"tensor {name!r} of {self.name} has shape {info.shape}; rows need a matrix.")
+        stored = self._stored(info)
         wanted, position = np.unique(np.asarray(rows, dtype=np.int64), return_inverse=True)
-        count, width = info.shape
+        count = info.shape[0]
         if wanted.size and (wanted[0] < 0 or wanted[-1] >= count):
             beyond = wanted[0] if wanted[0] < 0 else wanted[-1]
-            raise SourceError(f"row {beyond} is not in tensor {name!r} of {str(self.path)!r}, which has {count} rows.")
+            raise SourceError(f"row {beyond} is not in tensor {name!r} of {self.name}, which has {count} rows.")
+        return _widen(self._take(info, wanted, stored)[position], info.dtype)
+
+    def _take(self, info: TensorInfo, wanted: npt.NDArray[np.int64], stored: np.dtype[Any]) -> npt.NDArray[Any]:
+        """``(k, d)``: rows at strictly increasing indices, as stored."""
+        width = info.shape[1]
         row_bytes = width * stored.itemsize
         table = np.empty((wanted.size, width), dtype=stored)
-        with FileIO(self.path) as file:
-            for first, last in _blocks(wanted, row_bytes):
-                start, stop = int(wanted[first]), int(wanted[last]) + 1
-                raw = self._read_span(file, info.start + start * row_bytes, (stop - start) * row_bytes)
-                block = np.frombuffer(raw, dtype=stored).reshape(stop - start, width)
-                table[first : last + 1] = block[wanted[first : last + 1] - start]
-        return _widen(table[position], info.dtype)
+        for runs in self.source.rounds(wanted, row_bytes) if table.size else ():
+            spans = [(info.start + first * row_bytes, info.start + stop * row_bytes) for first, stop in runs]
+            for i, raw in self.source.read(spans):
+                first, stop = runs[i]
+                low, high = np.searchsorted(wanted, (first, stop))
+                block = np.frombuffer(raw, dtype=stored).reshape(stop - first, width)
+                table[low:high] = block[wanted[low:high] - first]
+        return table
 
-    def _read_span(self, file: FileIO, start: int, length: int) -> bytearray:
-        raw = bytearray(length)
-        view = memoryview(raw)
-        done = 0
-        while done < length:
-            file.seek(start + done)
-            got = file.readinto(view[done:])
-            if not got:
-                raise self._broken(f"it ends at byte {start + done:,}, before its tensors do")
-            done += got
-        return raw
+    def _first_bytes(self) -> tuple[int, bytes]:
+        """Size of the file, and its header."""
+        size = self.source.size()
+        begin = bytes(self._span(0, min(size, max(8, self.source.head_bytes))))
+        length = int.from_bytes(begin[:8], "little")
+        if size < 8:
+            raise self._broken(f"it has {size} bytes")
+        if length > size - 8:
+            raise self._broken(f"it has {size:,} bytes but its header alone claims {length:,}")
+        if length > MOST_HEADER_BYTES:
+            raise self._broken(f"its header claims {length:,} bytes; at most {MOST_HEADER_BYTES:,} are allowed")
+        if 8 + length > len(begin):
+            begin += self._span(len(begin), 8 + length)
+        return size, begin[8 : 8 + length]
+
+    def _whole(self, info: TensorInfo) -> bytes | bytearray:
+        return self._span(info.start, info.stop)
+
+    def _span(self, start: int, stop: int) -> bytes | bytearray:
+        return next(iter(self.source.read([(start, stop)])))[1] if start < stop else b""
 
     def _checked(self, name: str, entry: Any, begin: int, size: int) -> TensorInfo:
         try:
@@ -216,36 +225,23 @@ class SafetensorsFile:
             )
         return TensorInfo(name, dtype, shape, begin + low, begin + high)
 
+    def _stored(self, info: TensorInfo) -> np.dtype[Any]:
+        if info.dtype not in _STORED:
+            raise SourceError(
+                f"tensor {info.name!r} of {self.name} has type {info.dtype}, which has no rows of floats; "
+                f"readable are {', '.join(FLOATS)}: take an unquantised checkpoint."
+            )
+        return _STORED[info.dtype]
+
     def _broken(self, why: str) -> SourceError:
-        return SourceError(f"{str(self.path)!r} is not a whole safetensors file: {why}; download or save it again.")
-
-
-def _stored(path: Path, info: TensorInfo) -> np.dtype[Any]:
-    if info.dtype not in _STORED:
-        raise SourceError(
-            f"tensor {info.name!r} of {str(path)!r} has type {info.dtype}, which has no rows of floats; "
-            f"readable are {', '.join(FLOATS)}: take an unquantised checkpoint."
-        )
-    return _STORED[info.dtype]
+        return SourceError(f"{self.name} is not a whole safetensors file: {why}; download or save it again.")
 
 
 def _widen(values: npt.NDArray[Any], dtype: str) -> npt.NDArray[Any]:
     """Native byte order; a bfloat16 is the upper half of the float32 of the same value."""
     if dtype == "BF16":
         return (values.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    if dtype in fp8.TYPES:
+        widened: npt.NDArray[np.float32] = fp8.values(dtype)[values]
+        return widened
     return values.astype(values.dtype.newbyteorder("="))
-
-
-def _blocks(wanted: npt.NDArray[np.int64], row_bytes: int) -> list[tuple[int, int]]:
-    """Spans of ``wanted`` (sorted), as inclusive index pairs, that one read fetches together."""
-    if not wanted.size:
-        return []
-    gap = (np.diff(wanted) - 1) * row_bytes
-    blocks: list[tuple[int, int]] = []
-    first = 0
-    for i in range(1, wanted.size + 1):
-        full = i < wanted.size and (wanted[i] - wanted[first] + 1) * row_bytes > MOST_RUN_BYTES
-        if i == wanted.size or full or gap[i - 1] > MOST_GAP_BYTES:
-            blocks.append((first, i - 1))
-            first = i
-    return blocks

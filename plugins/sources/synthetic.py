@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -30,6 +31,7 @@ def read_synthetic(
     seed: int = 0,
     noise: float = 0.0,
     periods: Any = "",
+    amplitudes: Any = "",
 ) -> Representation:
     r"""Rows by formula; the row of ``n`` does not depend on the other numbers of the set.
 
@@ -39,8 +41,12 @@ def read_synthetic(
     recipe    row of n
     ========  =====================================================================================
     line      :math:`n u_0`
+    log_line  :math:`\mathrm{sign}(n) \log(1 + |n|) u_0`
     circle    :math:`\cos(2 \pi n/T) u_0 + \sin(2 \pi n/T) u_1`, the first of ``periods``, or T = 10
-    helix     :math:`(n/100) u_0 + \sum_i \cos(2 \pi n/T_i) u_{2i-1} + \sin(2 \pi n/T_i) u_{2i}`
+    helix     :math:`(n/100) u_0 + \sum_i a_i (\cos(2 \pi n/T_i) u_{2i-1} + \sin(2 \pi n/T_i) u_{2i})`
+    digits    :math:`\sum_k e_{k, d_k(n)}` with :math:`d_k` the k-th digit from the right: an additive digit code
+    residues  :math:`e_{n \bmod T}`, the first of ``periods``, or T = 10: a code of classes in no order
+    copies    :math:`e_{\lfloor n/10 \rfloor}`: ten numbers share one row
     walk      :math:`e_1 + ... + e_n` (:math:`-e_0 - ... - e_{n+1}` for n < 0): smooth, without meaning
     iid       :math:`e_n`: no structure at all
     ========  =====================================================================================
@@ -61,7 +67,9 @@ def read_synthetic(
     noise : float, default 0
         Standard deviation of the noise in each coordinate.
     periods : sequence of float, or str such as ``"2,5,10"``
-        Of circle and helix; helix: 2, 5, 10, 100 by default.
+        Of circle, residues and helix; helix: 2, 5, 10, 100 by default.
+    amplitudes : sequence of float, or str such as ``"1,.5"``
+        Of the helix, one a period; 1 by default.
 
     Returns
     -------
@@ -90,6 +98,7 @@ def read_synthetic(
     if recipe not in RECIPES:
         raise UnknownName("synthetic model", recipe, RECIPES, "Type for example synthetic:helix?d=64&seed=1")
     given: dict[str, Any] = {"d": d, "seed": seed, "noise": noise, "periods": periods}
+    given["amplitudes"] = amplitudes
     for key, value in parse_qsl(query, keep_blank_values=True):
         if key not in given:
             raise UnknownName(f"parameter of synthetic:{recipe}", key, given)
@@ -99,7 +108,7 @@ def read_synthetic(
     spread = _real(model, "noise", given["noise"])
     if spread < 0:
         raise SourceError(f"synthetic:{model.id}: noise is {spread:g}; it is a standard deviation, 0 or more.")
-    rhythm = _periods(model, given["periods"])
+    rhythm = Rhythm(_positive(model, "periods", given["periods"]), _positive(model, "amplitudes", given["amplitudes"]))
     values = numbers.array
     matrix = RECIPES[recipe](model, values, width, root, rhythm)
     if spread:
@@ -114,7 +123,8 @@ def read_synthetic(
             "d": width,
             "seed": root,
             "noise": spread,
-            "periods": list(rhythm),
+            "periods": list(rhythm.periods),
+            "amplitudes": list(rhythm.amplitudes),
             "form": "value",
             "notes": [],
         },
@@ -122,21 +132,59 @@ def read_synthetic(
     )
 
 
-def _line(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, periods: tuple[float, ...]) -> F64:
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """Periods of a recipe and their amplitudes; empty for its own."""
+
+    periods: tuple[float, ...]
+    amplitudes: tuple[float, ...]
+
+
+def _line(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
     return values[:, None] * _axes(model, 1, d, seed)
 
 
-def _circle(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, periods: tuple[float, ...]) -> F64:
-    waves = _waves(values, (periods or (10.0,))[:1])
+def _log_line(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
+    return (np.sign(values) * np.log1p(np.abs(values)))[:, None] * _axes(model, 1, d, seed)
+
+
+def _circle(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
+    waves = _waves(values, (rhythm.periods or (10.0,))[:1])
     return waves @ _axes(model, 2, d, seed)
 
 
-def _helix(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, periods: tuple[float, ...]) -> F64:
-    waves = np.column_stack([values / 100.0, _waves(values, periods or HELIX_PERIODS)])
+def _helix(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
+    periods = rhythm.periods or HELIX_PERIODS
+    sizes = rhythm.amplitudes or (1.0,) * len(periods)
+    if len(sizes) != len(periods):
+        raise SourceError(
+            f"synthetic:{model.id}: {len(sizes)} amplitudes for {len(periods)} periods; give one for each."
+        )
+    waves = np.column_stack([values / 100.0, _waves(values, periods) * np.repeat(sizes, 2)])
     return waves @ _axes(model, waves.shape[1], d, seed)
 
 
-def _walk(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, periods: tuple[float, ...]) -> F64:
+def _digits(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
+    rest, place = np.abs(values), 0
+    rows = np.zeros((values.size, d))
+    while place == 0 or rest.any():
+        # A digit that is not written has no direction: 7 is not 07.
+        written = (rest > 0) | (place == 0)
+        rows += written[:, None] * _normals(10 * place + rest % 10, d, seed, _STEPS)
+        rest, place = rest // 10, place + 1
+    return rows
+
+
+def _residues(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
+    modulus = _whole(model, "periods", (rhythm.periods or (10.0,))[0], least=2)
+    return _normals(values % modulus, d, seed, _STEPS)
+
+
+def _copies(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
+    return _normals(values // 10, d, seed, _STEPS)
+
+
+def _walk(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
     if values.size and int(np.abs(values).max()) > FARTHEST_STEP:
         raise SourceError(
             f"synthetic:{model.id} walks from 0 to each number; at most {FARTHEST_STEP:,} steps are allowed."
@@ -155,15 +203,19 @@ def _walk(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, pe
     return rows
 
 
-def _iid(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, periods: tuple[float, ...]) -> F64:
+def _iid(model: ModelSpec, values: npt.NDArray[np.int64], d: int, seed: int, rhythm: Rhythm) -> F64:
     return _normals(values, d, seed, _STEPS)
 
 
-RECIPES: dict[str, Callable[[ModelSpec, npt.NDArray[np.int64], int, int, tuple[float, ...]], F64]] = {
+RECIPES: dict[str, Callable[[ModelSpec, npt.NDArray[np.int64], int, int, Rhythm], F64]] = {
     "circle": _circle,
+    "copies": _copies,
+    "digits": _digits,
     "helix": _helix,
     "iid": _iid,
     "line": _line,
+    "log_line": _log_line,
+    "residues": _residues,
     "walk": _walk,
 }
 
@@ -210,13 +262,11 @@ def _real(model: ModelSpec, name: str, value: Any) -> float:
     return real
 
 
-def _periods(model: ModelSpec, value: Any) -> tuple[float, ...]:
+def _positive(model: ModelSpec, name: str, value: Any) -> tuple[float, ...]:
     if isinstance(value, str):
         value = [part for part in value.split(",") if part.strip()]
     parts = list(value) if isinstance(value, list | tuple) else [value]
-    periods = tuple(_real(model, "periods", part) for part in parts)
-    if any(period <= 0 for period in periods):
-        raise SourceError(
-            f"synthetic:{model.id}: periods are {value!r}; each must be more than 0, as in periods=2,5,10."
-        )
-    return periods
+    numbers = tuple(_real(model, name, part) for part in parts)
+    if any(number <= 0 for number in numbers):
+        raise SourceError(f"synthetic:{model.id}: {name} are {value!r}; each must be more than 0, as in {name}=2,5,10.")
+    return numbers
