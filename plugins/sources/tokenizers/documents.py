@@ -102,6 +102,38 @@ def byte_pairs(name: str, vocabulary_text: str, merges_text: str, settings: Mapp
     )
 
 
+def byte_pair_document(
+    vocabulary: Mapping[str, int],
+    merges: Sequence[str],
+    *,
+    patterns: Sequence[str],
+    whole_words: bool,
+    marks: Mapping[str, int],
+) -> str:
+    """The document of a byte-level vocabulary whose splitting is known.
+
+    Parameters
+    ----------
+    vocabulary : mapping of str to int
+    merges : sequence of str
+        Two tokens with a space between them, the first merge first.
+    patterns : sequence of str
+        Regular expressions; text is cut at the matches of each in turn.
+    whole_words : bool
+        Whether a word that is in the vocabulary is one token, whatever the merges.
+    marks : mapping of str to int
+        Tokens that no text is merged into.
+    """
+    steps = [_split(pattern, "Isolated") for pattern in patterns]
+    return _document(
+        model={**_bpe(vocabulary, merges), "ignore_merges": whole_words},
+        normalizer=None,
+        pre_tokenizer={"type": "Sequence", "pretokenizers": [*steps, {**_BYTE_LEVEL, "use_regex": False}]},
+        decoder=_BYTE_LEVEL,
+        marks=marks,
+    )
+
+
 def clip(name: str, text: str) -> str:
     """The document of CLIP's ``bpe_simple_vocab_*.txt``, a list of merges.
 
@@ -172,8 +204,11 @@ def _bpe(vocabulary: Mapping[str, int], merges: Sequence[str]) -> dict[str, Any]
 
 
 def _split_first(pattern: str, behavior: str, then: Mapping[str, Any], *, invert: bool = False) -> dict[str, Any]:
-    split = {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": invert}
-    return {"type": "Sequence", "pretokenizers": [split, then]}
+    return {"type": "Sequence", "pretokenizers": [_split(pattern, behavior, invert=invert), then]}
+
+
+def _split(pattern: str, behavior: str, *, invert: bool = False) -> dict[str, Any]:
+    return {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior, "invert": invert}
 
 
 def _document(*, model: Any, normalizer: Any, pre_tokenizer: Any, decoder: Any, marks: Mapping[str, int]) -> str:

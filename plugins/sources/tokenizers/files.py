@@ -10,7 +10,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
-from numgeom import ModelSpec, Tokenizer, TokenizerError
+from numgeom import ModelSpec, SourceError, Tokenizer, TokenizerError
+from numgeom_plugins.sources.fingerprint import fingerprint_files
+from numgeom_plugins.sources.gguf_file import MAGIC
+from numgeom_plugins.sources.links import confined
 
 # In order of preference; a pattern may match one file only.
 _LOOKED_FOR = (
@@ -33,7 +36,8 @@ _READABLE = (
 )
 _CONFIG = "tokenizer_config.json"
 _HEAD = 4096
-_LARGEST = 1 << 30
+_LARGEST = 1 << 27  # the largest vocabularies in use have 35 MB
+_LARGEST_UNZIPPED = 1 << 24
 
 
 def open_tokenizer(path: Path, *, name: str | None = None) -> Tokenizer:
@@ -44,7 +48,7 @@ def open_tokenizer(path: Path, *, name: str | None = None) -> Tokenizer:
     path : Path
         A folder, searched for ``tokenizer.json``, then ``tokenizer.model`` and other SentencePiece
         or tiktoken files, ``vocab.txt``, ``vocab.json`` with ``merges.txt``, and CLIP's
-        ``bpe_simple_vocab_*.txt.gz``; or one of those files. Content decides, not the suffix.
+        ``bpe_simple_vocab_*.txt.gz``; or one of those files, or a GGUF file. Content decides, not the suffix.
     name : str, optional
         How tables call it; by default the last part of the path.
 
@@ -93,7 +97,8 @@ def fingerprint(model: ModelSpec) -> str:
     """
     state = hashlib.blake2b(digest_size=16)
     for file in find_tokenizer(Path(model.id).expanduser()):
-        state.update(hashlib.blake2b(_read(file)).digest())
+        content = fingerprint_files([file]).encode() if _is_gguf(file) else _read(file)
+        state.update(hashlib.blake2b(content).digest())
     return state.hexdigest()
 
 
@@ -122,6 +127,7 @@ def find_tokenizer(path: Path) -> tuple[Path, ...]:
             names = ", ".join(file.name for file in found)
             raise TokenizerError(f"several tokenizers in {path}: {names}; name one of them, as in {found[0]}.")
         if found:
+            _confined(found[0])
             if found[0].name == "sentencepiece.bpe.model":
                 # fairseq's checkpoints shift the ids of this file, each family by its own rule.
                 raise TokenizerError(
@@ -143,22 +149,32 @@ def _with_companions(file: Path) -> tuple[Path, ...]:
     config = file.with_name(_CONFIG)
     if (file.name in _MERGES_OF or file.suffix == ".txt") and config.is_file():
         files.append(config)
+    for companion in files[1:]:
+        _confined(companion)
     return tuple(files)
+
+
+def _confined(file: Path) -> None:
+    try:
+        confined(file, file.parent)
+    except SourceError as error:
+        raise TokenizerError(str(error)) from error
 
 
 def _open(file: Path, companions: tuple[Path, ...], name: str) -> Tokenizer:
     from numgeom_plugins.sources.tokenizers import documents
     from numgeom_plugins.sources.tokenizers.fast import FastTokenizer
+    from numgeom_plugins.sources.tokenizers.ggufs import open_gguf
     from numgeom_plugins.sources.tokenizers.sentencepieces import SentencePieceTokenizer
     from numgeom_plugins.sources.tokenizers.tiktokens import TiktokenTokenizer, looks_like_ranks, parse_ranks
 
     where = str(file)
+    if _is_gguf(file):
+        return _renamed(open_gguf(file), name)
     content = _read(file)
     head = content[:_HEAD]
     if not content.strip():
         raise TokenizerError(f"{where} is empty; download it again.")
-    if head.startswith(b"GGUF"):
-        raise TokenizerError(f"{where} is a GGUF file; type gguf:{where}")
     if file.name in _MERGES_OF:
         merges = _text(companions[0], _read(companions[0]))
         document = documents.byte_pairs(where, _text(file, content), merges, _settings(companions))
@@ -186,9 +202,22 @@ def _renamed(tokenizer: Any, name: str) -> Tokenizer:
     return renamed
 
 
+def _is_gguf(file: Path) -> bool:
+    """Whether it is a model with its weights, of which only the header may be read."""
+    if not file.is_file():
+        return False
+    try:
+        with open(file, "rb") as opened:
+            return opened.read(len(MAGIC)) == MAGIC
+    except OSError:
+        return False  # reading it says what is wrong
+
+
 def _read(file: Path) -> bytes:
     try:
         size = file.stat().st_size
+        if not file.is_file() and not file.is_dir():  # a pipe would be waited for, a device never ends
+            raise TokenizerError(f"{file} is no regular file; give one of {_READABLE}.")
         if size > _LARGEST:
             raise TokenizerError(f"{file} has {size / 1e9:.1f} GB: no tokenizer; give one of {_READABLE}.")
         return file.read_bytes()
@@ -211,7 +240,7 @@ def _unzip(file: Path, content: bytes) -> str:
 
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as stream:
-            return _text(file, stream.read(_LARGEST >> 4))
+            return _text(file, stream.read(_LARGEST_UNZIPPED))
     except (OSError, EOFError, zlib.error) as error:
         raise TokenizerError(f"{file} is a damaged gzip file ({error}); download it again.") from error
 

@@ -155,7 +155,7 @@ def parse_ranks(name: str, content: bytes) -> dict[bytes, int]:
         parts = line.split()
         if not parts:
             continue
-        piece = _decoded(parts[0]) if len(parts) == 2 and parts[1].isdigit() else None
+        piece = _decoded(parts[0]) if len(parts) == 2 and parts[1].isdigit() and len(parts[1]) < 10 else None
         if piece is None:
             raise TokenizerError(
                 f"{name}: line {number} is not 'BASE64 RANK', so this tiktoken file is damaged; download it again."
