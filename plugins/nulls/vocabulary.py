@@ -42,4 +42,8 @@ def random_tokens(rep: Representation, rng: np.random.Generator) -> Representati
             f"random_tokens needs {rep.n} rows that are not numbers, and this source has {len(rows)}; "
             f"give at most {len(rows)} numbers with --numbers."
         )
-    return rep.with_matrix(rows[rng.choice(len(rows), rep.n, replace=False)])
+    chosen = rng.choice(len(rows), rep.n, replace=False)
+    if len(rows) > rep.n:
+        return rep.with_matrix(rows[chosen])
+    # All of them in another order: what they derive is the same for every draw.
+    return rep.memo("nulls.random_tokens", lambda: rep.with_matrix(rows)).permuted(chosen)
