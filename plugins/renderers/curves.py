@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 MOST_ACROSS = 3
 PANEL = (4.2, 2.7)
 FEW_POINTS = 40
+MANY_POINTS = 200
 FLAT = 0.05
 NULL_COLOUR = "#8c8c8c"
 
@@ -88,7 +89,8 @@ def _draw(ax: Axes, part: pd.DataFrame) -> None:
             ax.plot(x, y, ".", markersize=2.5, color=colour, label=name or None, rasterized=True)
         else:
             marker = "o" if len(held) <= FEW_POINTS else ""
-            ax.plot(x, y, marker=marker, markersize=3, linewidth=1.1, color=colour, label=name or None)
+            width = 1.1 if len(held) <= MANY_POINTS else 0.5
+            ax.plot(x, y, marker=marker, markersize=3, linewidth=width, color=colour, label=name or None)
     if ax.get_legend_handles_labels()[0]:
         ax.legend(fontsize=7, framealpha=0.7)
     ax.tick_params(labelsize=8)
