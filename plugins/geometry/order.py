@@ -1,7 +1,8 @@
-"""Whether distance between rows follows distance between values."""
+"""Whether distance between rows follows distance between values, or between the strings that write them."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -9,29 +10,52 @@ import numpy.typing as npt
 from scipy.spatial.distance import squareform
 
 from numgeom import Representation
+from numgeom_plugins.geometry.numerals import digit_lengths, hamming
 from numgeom_plugins.geometry.ranks import pairs, unit_ranks
+from numgeom_plugins.geometry.reference import levenshtein
+from numgeom_plugins.geometry.row_order import RowOrderMetric, reordered
 
 F64 = npt.NDArray[np.float64]
+I64 = npt.NDArray[np.int64]
 FEWEST = 4
 NAMES = {"": "distance_order: Euclidean distances", "cosine_": "distance_order: cosine distances"}
 
 
-class DistanceOrder:
-    """Spearman correlation, over all pairs of numbers, of row distance with value distance.
+@dataclass(frozen=True, slots=True)
+class RankedDistances:
+    """Row distances of each kind with their ranks over all rows, and the ranks of the distances of the numbers."""
+
+    apart: dict[str, F64]
+    ranks: dict[str, F64]
+    scales: dict[str, tuple[I64, F64]]
+
+
+class DistanceOrder(RowOrderMetric[RankedDistances]):
+    """Spearman correlation, over all pairs of numbers, of row distance with distances of the numbers.
 
     All in [-1, 1]; 0 is what shuffled labels give. Pairs are not independent: the p-value is that of the
     row-permutation null (Mantel's test), never the asymptotic one of the correlation.
 
     - ``spearman_linear``: Euclidean distance with ``|i - j|``;
-    - ``spearman_log``: Euclidean distance with ``|ln(1 + i) - ln(1 + j)|``, over numbers of at least 0;
-    - ``cosine_spearman_linear``, ``cosine_spearman_log``: the same with one minus the cosine of the raw rows.
+    - ``spearman_log``: with ``|ln(1 + i) - ln(1 + j)|``, over numbers of at least 0;
+    - ``spearman_levenshtein``: with the Levenshtein distance of the written numbers;
+    - ``spearman_digit_length``: with the difference of their numbers of digits;
+    - ``spearman_hamming``: with the number of places at which the zero-padded digits (and signs) differ;
+    - ``cosine_spearman_linear`` and so on: the same with one minus the cosine of the raw rows.
 
-    The two ``log`` measures are left out where fewer than four numbers are at least 0, the two ``cosine`` ones
-    where all cosines are equal, as those of rows of width 1 are.
+    The distances of the numbers go with one another by construction; what each adds is told by
+    ``distance_commonality``. The ``log`` measures are left out where fewer than four numbers are at least 0, any
+    scale on which all pairs are equally far (the digits of 0..9), and the ``cosine`` measures where all cosines
+    are equal, as those of rows of width 1 are.
+
+    Raises
+    ------
+    Incompatible
+        If all Euclidean distances are equal.
 
     References
     ----------
-    Mantel 1967; Marjieh et al. 2025, arXiv:2502.01540 (logarithmic distance; the ``1 +`` is ours).
+    Mantel 1967; Marjieh et al. 2025, arXiv:2502.01540 (logarithm and Levenshtein; the ``1 +`` is ours).
 
     Examples
     --------
@@ -40,91 +64,50 @@ class DistanceOrder:
     1.0
     """
 
-    def __call__(self, rep: Representation) -> dict[str, float]:
-        """The correlations of one representation.
+    def prepare(self, rep: Representation) -> RankedDistances:
+        """Distances and their ranks."""
+        apart = {"": rep.workspace.distances, "cosine_": 1.0 - rep.workspace.cosines}
+        if np.ptp(pairs(apart["cosine_"])) <= 1e-12:
+            del apart["cosine_"]
+        ranks = {kind: squareform(unit_ranks(pairs(square), NAMES[kind])) for kind, square in apart.items()}
+        return RankedDistances(apart, ranks, _value_ranks(tuple(rep.numbers.tolist())))
 
-        Parameters
-        ----------
-        rep : Representation
-
-        Returns
-        -------
-        dict of str to float
-
-        Raises
-        ------
-        Incompatible
-            If all Euclidean distances are equal.
-        """
-        ranks = _row_ranks(rep)
-        return {
-            f"{kind}spearman_{scale}": float(np.clip(ranks[kind, scale] @ gaps, -1.0, 1.0))
-            for kind, scale, gaps in _compared(rep)
-            if (kind, scale) in ranks
-        }
-
-    def permuted(self, rep: Representation, permutations: npt.NDArray[np.int64]) -> dict[str, F64]:
-        """The correlations with the rows in each order, ``(draws,)`` a measure.
-
-        A row order reindexes the ranks of the row distances; only where a scale leaves numbers out do other
-        rows come into play, and everything is ranked again.
-
-        Parameters
-        ----------
-        rep : Representation
-        permutations : ndarray of int, shape (draws, n)
-
-        Returns
-        -------
-        dict of str to ndarray, shape (draws,)
-        """
-        if any(used.size < rep.n for used, _ in _value_ranks(tuple(rep.numbers.tolist())).values()):
-            drawn = [self(rep.with_matrix(rep.matrix[order])) for order in permutations]
-            return {name: np.array([values[name] for values in drawn]) for name in drawn[0]}
-        ranks = {key: squareform(values) for key, values in _row_ranks(rep).items()}
-        compared = [
-            (kind, scale, squareform(gaps) / 2) for kind, scale, gaps in _compared(rep) if (kind, scale) in ranks
-        ]
-        found = {f"{kind}spearman_{scale}": np.empty(len(permutations)) for kind, scale, _ in compared}
-        for k, order in enumerate(permutations):
-            at = np.ix_(order, order)
-            shuffled = {kind: values[at] for (kind, scale), values in ranks.items() if scale == "linear"}
-            for kind, scale, gaps in compared:
-                found[f"{kind}spearman_{scale}"][k] = np.clip(np.vdot(shuffled[kind], gaps), -1.0, 1.0)
+    def measure(self, state: RankedDistances, order: I64) -> dict[str, float]:
+        """The correlations; only where a scale leaves numbers out are the row distances ranked again."""
+        found: dict[str, float] = {}
+        for kind, ranks in state.ranks.items():
+            shuffled = pairs(reordered(ranks, order))
+            for scale, (used, gaps) in state.scales.items():
+                if used.size < order.size:
+                    part = unit_ranks(pairs(reordered(state.apart[kind], order[used])), NAMES[kind])
+                else:
+                    part = shuffled
+                found[f"{kind}spearman_{scale}"] = float(np.clip(part @ gaps, -1.0, 1.0))
         return found
 
 
-def _compared(rep: Representation) -> list[tuple[str, str, F64]]:
-    """Every (kind of row distance, scale of value distance) with the value ranks of that scale."""
-    scales = _value_ranks(tuple(rep.numbers.tolist()))
-    return [(kind, scale, gaps) for kind in NAMES for scale, (_, gaps) in scales.items()]
-
-
-def _row_ranks(rep: Representation) -> dict[tuple[str, str], F64]:
-    """The ranks of each kind of row distance over the rows of each scale; one vector where those are all rows."""
-    found: dict[tuple[str, str], F64] = {}
-    for kind, apart in (("", rep.workspace.distances), ("cosine_", 1.0 - rep.workspace.cosines)):
-        if kind and np.ptp(pairs(apart)) <= 1e-12:
-            continue
-        whole = unit_ranks(pairs(apart), NAMES[kind])
-        for scale, (used, _) in _value_ranks(tuple(rep.numbers.tolist())).items():
-            part = whole if used.size == rep.n else unit_ranks(pairs(apart[np.ix_(used, used)]), NAMES[kind])
-            found[kind, scale] = part
-    return found
-
-
 @lru_cache(maxsize=2)
-def _value_ranks(numbers: tuple[int, ...]) -> dict[str, tuple[npt.NDArray[np.int64], F64]]:
-    """For each scale, the rows that have it and the ranks of their value distances.
+def _value_ranks(numbers: tuple[int, ...]) -> dict[str, tuple[I64, F64]]:
+    """For each scale, the rows that have it and the ranks of their distances.
 
     Kept between calls: every draw of a null has the same numbers.
     """
     values = np.array(numbers, dtype=np.int64)
-    counted = np.flatnonzero(values >= 0)
-    scales = {"linear": (np.arange(values.size), values.astype(np.float64))}
+    everyone, counted = np.arange(values.size), np.flatnonzero(values >= 0)
+    lengths = digit_lengths(values).astype(np.float64)
+    scales = {"linear": (everyone, _apart(values.astype(np.float64)))}
     if counted.size >= FEWEST:
-        scales["log"] = (counted, np.log1p(values[counted]))
+        scales["log"] = (counted, _apart(np.log1p(values[counted])))
+    scales["levenshtein"] = (everyone, levenshtein([str(number) for number in numbers]))
+    scales["digit_length"] = (everyone, _apart(lengths))
+    scales["hamming"] = (everyone, hamming(values))
     return {
-        name: (rows, unit_ranks(pairs(np.abs(axis[:, None] - axis[None, :])), "distance_order: value distances"))
-        for name, (rows, axis) in scales.items()
+        name: (rows, unit_ranks(pairs(apart), "distance_order: value distances"))
+        for name, (rows, apart) in scales.items()
+        if name == "linear" or np.ptp(pairs(apart)) > 0
     }
+
+
+def _apart(axis: F64) -> F64:
+    """Distances of all pairs along one axis."""
+    return np.asarray(np.abs(axis[:, None] - axis[None, :]), dtype=np.float64)

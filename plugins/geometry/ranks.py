@@ -5,17 +5,19 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 from scipy.spatial.distance import squareform
-from scipy.stats import rankdata
 
 from numgeom import Incompatible
+from numgeom_plugins.convergence.ranks import average_ranks
 
 F64 = npt.NDArray[np.float64]
+ROUNDING = 1e-12
 
 
 def unit_ranks(values: npt.ArrayLike, what: str) -> F64:
     """Mid-ranks, centred and of unit length: the dot product of two such vectors is Spearman's rho.
 
-    Values that agree to twelve digits of the largest are ties, so that rounding makes no order.
+    Neighbours in sorted order that are closer than 1e-12 of the largest value are ties, so that rounding makes
+    no order.
 
     Parameters
     ----------
@@ -43,8 +45,7 @@ def unit_ranks(values: npt.ArrayLike, what: str) -> F64:
     1.0
     """
     given = np.asarray(values, dtype=np.float64)
-    largest = float(np.abs(given).max(initial=0.0))
-    ranks = rankdata(np.round(given / largest, 12) if largest > 0 else given)
+    ranks = average_ranks(given, ROUNDING * float(np.abs(given).max(initial=0.0)))
     centred = ranks - ranks.mean()
     length = float(np.linalg.norm(centred))
     if length == 0.0:

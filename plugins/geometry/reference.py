@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -9,10 +10,14 @@ import numpy.typing as npt
 from scipy.optimize import nnls
 
 from numgeom import Incompatible, Representation
+from numgeom_plugins.geometry.ranks import pairs
+from numgeom_plugins.geometry.row_order import reordered
 
 F64 = npt.NDArray[np.float64]
 
 HELIX_PERIODS = (2, 5, 10, 100)
+# Orders that share one product with the references.
+BLOCK = 8
 NAMES = ("line", "log_line", "helix", "digits", "levenshtein")
 
 
@@ -80,7 +85,7 @@ class ReferenceGeometry:
             raise Incompatible(
                 f"reference_geometry needs at least 4 numbers; these are {rep.n}. Give more with --numbers."
             )
-        debiased, centred = _references(tuple(int(number) for number in rep.numbers))
+        references = _references(tuple(int(number) for number in rep.numbers))
         gram = rep.workspace.gram / rep.workspace.energy if rep.workspace.energy > 0 else rep.workspace.gram
         seen, whole = _unit(_u_centred(gram)), _unit(gram)
         if seen is None or whole is None:
@@ -88,22 +93,26 @@ class ReferenceGeometry:
                 "reference_geometry has nothing to compare: all rows are equal, or all are equally far apart; "
                 "check that the source read trained rows, or give other numbers with --numbers."
             )
-        cka = np.empty((len(permutations), len(debiased)))
-        overlap = np.empty((len(permutations), len(centred)))
-        for k, order in enumerate(permutations):
-            at = np.ix_(order, order)
-            cka[k] = [np.vdot(seen[at], reference) for reference in debiased.values()]
-            overlap[k] = [np.vdot(whole[at], reference) for reference in centred.values()]
-        shares = _shares(list(centred.values()), overlap)
-        found = {f"cka_{name}": np.clip(cka[:, i], -1.0, 1.0) for i, name in enumerate(debiased)}
-        found |= {f"share_{name}": shares[:, i] for i, name in enumerate(centred)}
+        # U-centring is a projection, so <U(K), U(G)> = <K, U(G)>: the pairs of one Gram serve both fits.
+        scale = float(np.vdot(seen, whole))
+        cka = np.empty((len(permutations), len(references.debiased)))
+        overlap = np.empty((len(permutations), len(NAMES)))
+        for start in range(0, len(permutations), BLOCK):
+            orders = permutations[start : start + BLOCK]
+            shuffled = np.stack([pairs(reordered(whole, order)) for order in orders])
+            cka[start : start + BLOCK] = 2.0 * shuffled @ references.off_diagonal_debiased.T / scale
+            overlap[start : start + BLOCK] = (
+                2.0 * shuffled @ references.off_diagonal.T + np.diagonal(whole)[orders] @ references.diagonal.T
+            )
+        shares = _shares(references.products, overlap)
+        found = {f"cka_{name}": np.clip(cka[:, i], -1.0, 1.0) for i, name in enumerate(references.debiased)}
+        found |= {f"share_{name}": shares[:, i] for i, name in enumerate(NAMES)}
         found["share_rest"] = np.clip(1.0 - shares.sum(axis=1), 0.0, 1.0)
         return found
 
 
-def _shares(references: list[F64], overlap: F64) -> F64:
+def _shares(products: F64, overlap: F64) -> F64:
     """``w_r <K, G_r>`` of the non-negative fit, ``(draws, references)``; it needs inner products only."""
-    products = np.array([[np.vdot(a, b) for b in references] for a in references])
     values, vectors = np.linalg.eigh(products)
     keep = values > 1e-12 * values[-1]
     # G = Q R has R'R = products; R and Q'K follow from the eigenvectors.
@@ -113,9 +122,23 @@ def _shares(references: list[F64], overlap: F64) -> F64:
     return np.asarray(np.clip(weights * overlap, 0.0, 1.0), dtype=np.float64)
 
 
+@dataclass(frozen=True, slots=True)
+class _References:
+    """Grams of the references at unit norm, their pairs above the diagonal one row each, and inner products.
+
+    ``debiased`` names those that have a U-centred Gram; the others are centred.
+    """
+
+    debiased: tuple[str, ...]
+    off_diagonal_debiased: F64
+    off_diagonal: F64
+    diagonal: F64
+    products: F64
+
+
 @lru_cache(maxsize=1)
-def _references(numbers: tuple[int, ...]) -> tuple[dict[str, F64], dict[str, F64]]:
-    """The U-centred (of those that have one) and the centred Grams of the references, at unit norm."""
+def _references(numbers: tuple[int, ...]) -> _References:
+    """Kept between calls: every model of a study is held against the same references."""
     values = np.array(numbers, dtype=np.float64)
     angles = 2.0 * np.pi * np.outer(values, 1.0 / np.array(HELIX_PERIODS))
     rows = {
@@ -130,8 +153,17 @@ def _references(numbers: tuple[int, ...]) -> tuple[dict[str, F64], dict[str, F64
     half -= half.mean(axis=1, keepdims=True)
     grams["levenshtein"] = half
     centred = {name: grams[name] / np.linalg.norm(grams[name]) for name in NAMES}
-    debiased = {name: _unit(_u_centred(gram)) for name, gram in centred.items()}
-    return {name: gram for name, gram in debiased.items() if gram is not None}, centred
+    debiased = {
+        name: pairs(held) for name, gram in centred.items() for held in [_unit(_u_centred(gram))] if held is not None
+    }
+    none = np.zeros((0, len(numbers) * (len(numbers) - 1) // 2))
+    return _References(
+        debiased=tuple(debiased),
+        off_diagonal_debiased=np.stack(list(debiased.values())) if debiased else none,
+        off_diagonal=np.stack([pairs(gram) for gram in centred.values()]),
+        diagonal=np.stack([np.diagonal(gram) for gram in centred.values()]),
+        products=np.array([[np.vdot(a, b) for b in centred.values()] for a in centred.values()]),
+    )
 
 
 def _unit(gram: F64) -> F64 | None:

@@ -23,6 +23,7 @@ def cards() -> list[GeometrySpec]:
     return [
         GeometrySpec(
             name="fourier_lines",
+            default=6,
             summary="Power at the periods 2, 5, 10, 4, 20, 100 and controls beside the power around it and merge rank",
             target=f"{_HERE}.lines:FourierLines",
             reference="Fu et al. 2026, arXiv:2604.20817; Zhou et al. 2024, arXiv:2406.03445; Lomb 1976; Scargle 1982",
