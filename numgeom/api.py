@@ -206,6 +206,7 @@ def geometry(
     *,
     numbers: Names = "0..999",
     metrics: Names | None = None,
+    nulls: Names = (),
     sources: Names = "default",
     layers: Layers | None = None,
     reducers: Names = (),
@@ -220,7 +221,9 @@ def geometry(
     ----------
     models : sequence of str
     metrics : str or sequence of str, optional
-        By default every geometry metric.
+        By default those of first interest; ``"all"`` for every geometry metric.
+    nulls : str or sequence of str, optional
+        What every metric and reduction is held against, instead of what each card names.
     numbers, sources, layers, reducers, preprocess, draws, seed, **session
         As for :func:`compare`; reducers are judged by their fidelity.
     """
@@ -229,7 +232,8 @@ def geometry(
         models=as_names(models) or [],
         numbers=_texts(numbers),
         sources=opened.sources(sources, layers),
-        geometry=as_names(metrics) or every_geometry(opened.catalog),
+        geometry=geometry_names(metrics, opened.catalog),
+        controls=as_names(nulls) or [],
         reducers=as_names(reducers) or [],
         preprocess=as_names(preprocess) or [],
         draws=draws,
@@ -238,9 +242,12 @@ def geometry(
     return opened.run(opened.experiment("geometry", suite))
 
 
-def every_geometry(catalog: Catalog) -> list[str]:
-    """All geometry metrics that describe representations (not reductions)."""
-    return [name for name in catalog.geometry.names if not catalog.geometry.get(name).of_reduction]
+def geometry_names(names: Names | None, catalog: Catalog) -> list[str]:
+    """The geometry metrics that are meant: the default ones for None, every one for ``"all"``."""
+    chosen = as_names(names)
+    if chosen == ["all"]:
+        return [name for name in catalog.geometry.names if not catalog.geometry.get(name).of_reduction]
+    return chosen or [choice.label for choice in catalog.geometry.defaults()]
 
 
 def load(model: str, *, numbers: str = "0..999", source: str = "default", **session: Any) -> Representation:

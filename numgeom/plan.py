@@ -88,6 +88,8 @@ class Experiment:
     numbers : tuple of NumberSet
     sources : tuple of str
     probes, reducers, geometry, convergence, nulls, render : tuple of Choice
+    controls : tuple of Choice
+        Nulls of geometry metrics and reductions, where they are not those that each card names.
     spaces : tuple of Choice or None
         Where convergence is measured; None stands for the rows themselves.
     preprocess : tuple of str
@@ -106,6 +108,7 @@ class Experiment:
     convergence: tuple[Choice[ConvergenceSpec], ...]
     spaces: tuple[Choice[ReducerSpec] | None, ...]
     nulls: tuple[Choice[NullSpec], ...]
+    controls: tuple[Choice[NullSpec], ...]
     render: tuple[Choice[RendererSpec], ...]
     preprocess: tuple[str, ...]
     draws: int
@@ -158,6 +161,7 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
         convergence=_distinct(map(catalog.convergence.choose, suite.convergence)),
         spaces=tuple(None if text == RAW else catalog.reducers.choose(text) for text in dict.fromkeys(suite.spaces)),
         nulls=_distinct(nulls if suite.nulls else catalog.nulls.defaults()),
+        controls=_distinct(catalog.nulls.choose(text) for text in suite.controls),
         render=_distinct(map(catalog.renderers.choose, suite.render)),
         preprocess=tuple(suite.preprocess),
         draws=suite.draws,
@@ -179,12 +183,13 @@ def plan(experiment: Experiment, catalog: Catalog) -> list[Cell]:
         ids = representation_ids(experiment, numbers, catalog)
         for one in ids:
             for metric in experiment.geometry:
-                cells.extend(Cell("geometry", metric, one, null=null) for null in own_nulls(metric.spec, catalog))
+                nulls = controls(metric.spec, experiment, catalog)
+                cells.extend(Cell("geometry", metric, one, null=null) for null in nulls)
             for reducer in experiment.reducers:
                 for metric in experiment.fidelity:
                     cells.extend(
                         Cell("reduction", metric, one, reducer=reducer, null=null)
-                        for null in own_nulls(reducer.spec, catalog)
+                        for null in controls(reducer.spec, experiment, catalog)
                     )
         for compared in experiment.convergence:
             for space in experiment.spaces:
@@ -208,9 +213,11 @@ def representation_ids(experiment: Experiment, numbers: NumberSet, catalog: Cata
     return sorted(ids, key=lambda one: (one.model.name, reading_order(one.source)))
 
 
-def own_nulls(spec: GeometrySpec | ReducerSpec, catalog: Catalog) -> Sequence[Choice[NullSpec] | None]:
-    """The controls that a card names for itself; a single None where it names none."""
-    return [catalog.nulls.choose(name) for name in spec.nulls] or [None]
+def controls(
+    spec: GeometrySpec | ReducerSpec, experiment: Experiment, catalog: Catalog
+) -> Sequence[Choice[NullSpec] | None]:
+    """The controls of the experiment, or those that a card names for itself; a single None where there are none."""
+    return experiment.controls or [catalog.nulls.choose(name) for name in spec.nulls] or [None]
 
 
 def describe(experiment: Experiment) -> dict[str, Any]:
@@ -230,6 +237,7 @@ def describe(experiment: Experiment) -> dict[str, Any]:
         "convergence": labels(experiment.convergence),
         "spaces": labels(experiment.spaces),
         "nulls": labels(experiment.nulls),
+        "controls": labels(experiment.controls),
         "preprocess": list(experiment.preprocess),
         "draws": experiment.draws,
         "seed": experiment.seed,

@@ -55,6 +55,9 @@ class SuiteEntry(_Entry):
     convergence: list[str] = Field(default_factory=list)
     spaces: list[str] = Field(["none"], description="where convergence is measured: none = the rows, or a reducer")
     nulls: list[str] = Field(default_factory=list, description="nulls of convergence scores; default: ours")
+    controls: list[str] = Field(
+        default_factory=list, description="nulls of geometry metrics and reductions; default: those that each names"
+    )
     preprocess: list[str] = Field(default_factory=list, description="chain applied to every representation")
     draws: int = Field(200, ge=9, le=1_000_000, description="null draws of convergence and geometry scores")
     seed: int = Field(0, ge=0)

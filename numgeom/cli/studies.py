@@ -123,7 +123,10 @@ def probe(
 def geometry(
     models: Models,
     numbers: Numbers = None,
-    metrics: Metrics = None,
+    metrics: Annotated[
+        str | None, typer.Option(help="Comma-separated; default: those of first interest; all: every one.")
+    ] = None,
+    nulls: Annotated[str, typer.Option(help="Held against all of them; default: what each metric names.")] = "",
     source: Sources = "default",
     layers: Layers = None,
     reducers: Annotated[str, typer.Option(help="Reductions to make and to judge beside their controls.")] = "",
@@ -140,7 +143,7 @@ def geometry(
     as_json: AsJson = False,
 ) -> None:
     """Measure the shape of each model's numbers beside its controls."""
-    from numgeom.api import every_geometry
+    from numgeom.api import geometry_names
     from numgeom.catalog import split_list
     from numgeom.registry import make_suite
 
@@ -149,7 +152,8 @@ def geometry(
         suite = make_suite(
             models=models,
             numbers=numbers or ["0..999"],
-            geometry=split_list(metrics) if metrics else every_geometry(session.catalog),
+            geometry=geometry_names(split_list(metrics) if metrics else None, session.catalog),
+            controls=split_list(nulls),
             sources=session.sources(source, layers),
             reducers=split_list(reducers),
             preprocess=split_list(preprocess),
