@@ -26,7 +26,7 @@ def numgeom_convergence_metrics():
 
 @hookimpl
 def numgeom_reducers():
-    return [ReducerSpec(name="ica", summary="independent components", target="sklearn.decomposition:FastICA",
+    return [ReducerSpec(name="my_ica", summary="independent components", target="sklearn.decomposition:FastICA",
                         params={"n_components": 2, "whiten": "unit-variance"})]
 """
 
@@ -104,16 +104,16 @@ def test_a_drop_in_file_of_fifteen_lines_adds_a_reducer_and_a_metric(numgeom, tm
     folder.mkdir()
     (folder / "signs.py").write_text(DROPIN)
     found = numgeom(
-        "compare", *PAIR, "--metrics", "same_sign", "--reducers", "none,ica", "--plugins-dir", folder, "--json"
+        "compare", *PAIR, "--metrics", "same_sign", "--reducers", "none,my_ica", "--plugins-dir", folder, "--json"
     )
     assert found.code == 0, found.err
     frame = pd.DataFrame(json.loads(found.out)["rows"])
     pairs = frame[frame["kind"] == "convergence"]
     assert set(zip(pairs["reducer"], pairs["null"], strict=True)) == {
-        (space, null) for space in ("none", "ica") for null in ("row_permutation", "order_modes")
+        (space, null) for space in ("none", "my_ica") for null in ("row_permutation", "order_modes")
     }
     assert pairs["p"].notna().all()
-    judged = frame[(frame["kind"] == "reduction") & (frame["reducer"] == "ica")]
+    judged = frame[(frame["kind"] == "reduction") & (frame["reducer"] == "my_ica")]
     assert {"random_tokens", "row_permutation"} == set(judged["null"])
     assert judged["null_mean"].notna().all()
     listed = numgeom("list", "metrics", "--plugins-dir", folder)

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from typer.testing import CliRunner
 
 import numgeom
-from numgeom import ModelSpec, NumberSet, NumgeomError, Representation, SourceSpec, Table
+from numgeom import ModelSpec, NumberSet, NumgeomError, Representation, SourceSpec, Study, Table
 from numgeom.api import Session
 from numgeom.catalog import Catalog
 from numgeom.cli import app
@@ -21,6 +21,7 @@ from numgeom.loading import Loader
 from numgeom.plan import plan, representation_ids
 from numgeom.plugins import LoadReport, Provided
 from numgeom.registry import make_suite, open_catalog
+from numgeom.results import long_table
 from numgeom.store import Store
 from numgeom_plugins.renderers import heatmap as renderer
 
@@ -320,3 +321,13 @@ def test_the_picture_holds_every_score_once(tmp_path: Path, monkeypatch: pytest.
     many = [(f"a/hidden:{i}", f"b/hidden:{j}") for i in range(30) for j in range(30)]
     renderer.heatmap(matrix(many), tmp_path / "n.png")
     assert not any(text.get_text() for text in drawn[1].axes[0].texts)
+
+
+def test_layers_stand_in_their_own_order_in_every_table() -> None:
+    rows = [
+        {"kind": "geometry", "metric": "m", "measure": "value", "model_a": "a", "source_a": f"hidden:{k}", "value": k}
+        for k in (10, 2, 1)
+    ]
+    frame = long_table([{**row, "status": "ok", "numbers": "0..9", "n": 10} for row in rows])
+    assert frame["source_a"].tolist() == ["hidden:1", "hidden:2", "hidden:10"]
+    assert list(Study(frame).table("m").index) == ["a/hidden:1", "a/hidden:2", "a/hidden:10"]

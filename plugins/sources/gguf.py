@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import Incompatible, MeasurementWarning, ModelSpec, NumberSet, Representation, SourceError
-from numgeom_plugins.sources.control import control_ids
+from numgeom_plugins.sources.control import Control
 from numgeom_plugins.sources.fingerprint import fingerprint_files
 from numgeom_plugins.sources.gguf_file import GgufFile
 
@@ -36,7 +36,8 @@ def read_gguf(model: ModelSpec, numbers: NumberSet, *, read: str) -> Representat
     -------
     Representation
         float32 rows, dequantised as the ``gguf`` package does, with up to 1,000 rows of random tokens that are no
-        numbers (their ids stand in the provenance as ``random_token_ids``).
+        numbers (their ids stand in the provenance as ``random_token_ids``), and the rows of digits with zeros in front
+        ("007").
 
     Raises
     ------
@@ -70,8 +71,8 @@ def read_gguf(model: ModelSpec, numbers: NumberSet, *, read: str) -> Representat
     path = Path(model.id).expanduser()
     file = GgufFile(path)
     tensor = INPUT if read == "input" else OUTPUT
-    holder = _holder(file, tensor)
-    if holder is None and read == "output" and _holder(file, INPUT) is not None:
+    holder = holder_of(file, tensor)
+    if holder is None and read == "output" and holder_of(file, INPUT) is not None:
         raise _tied(f"{file.name} has no {OUTPUT}: the model's output embedding is its input embedding")
     if holder is None:
         raise SourceError(f"{file.name} has no {tensor}; give the GGUF file of a whole language model.")
@@ -87,8 +88,8 @@ def read_gguf(model: ModelSpec, numbers: NumberSet, *, read: str) -> Representat
             f"number {int(values[at])} has token id {int(ids[at])}, but {tensor} of {file.name} has only {count} rows: "
             "tokenizer and weights do not belong together; convert the model again."
         )
-    drawn = control_ids(tokenizer, ids, count)
-    wanted = np.concatenate([ids, drawn])
+    control = Control.of(tokenizer, numbers, ids, count)
+    wanted = np.concatenate([ids, control.ids])
     rows = holder.read_rows(tensor, wanted)
     if read == "output" and _same_as_input(file, holder, wanted, rows):
         raise _tied(f"{OUTPUT} of {file.name} holds the rows of {INPUT}, bit for bit")
@@ -97,9 +98,7 @@ def read_gguf(model: ModelSpec, numbers: NumberSet, *, read: str) -> Representat
         notes.append(f"rows dequantised from {info.dtype}")
     if read == "input" and file.text("general.architecture").startswith("gemma"):
         notes.append("rows are stored values; the model multiplies them by sqrt(d)")
-    control, whole = rows[len(ids) :], np.isfinite(rows[len(ids) :]).all(axis=1)
-    if not whole.all():
-        notes.append(f"{int((~whole).sum())} random rows with NaN or infinity left out")
+    fields, random_ids = control.fields(rows[len(ids) :], notes)
     return Representation(
         rows[: len(ids)],
         values,
@@ -109,14 +108,14 @@ def read_gguf(model: ModelSpec, numbers: NumberSet, *, read: str) -> Representat
             "dtype": info.dtype,
             "files": [holder.path.name],
             "rows_in_tensor": count,
-            "tied": False if read == "output" else _holder(file, OUTPUT) is None,
+            "tied": False if read == "output" else holder_of(file, OUTPUT) is None,
             "tokenizer": tokenizer.name,
             "tokenizer_digest": vocabulary_digest(tokenizer),
-            "random_token_ids": drawn[whole].tolist(),
+            "random_token_ids": random_ids,
             "form": numbers.form,
             "notes": notes,
         },
-        random_rows=control[whole] if whole.any() else None,
+        **fields,
     )
 
 
@@ -126,7 +125,7 @@ def gguf_fingerprint(model: ModelSpec) -> str:
     return fingerprint_files([path, *(part for part in _parts(path) if part.is_file())])
 
 
-def _holder(file: GgufFile, tensor: str) -> GgufFile | None:
+def holder_of(file: GgufFile, tensor: str) -> GgufFile | None:
     """The file that holds a tensor: this one, or one of those that continue it."""
     if tensor in file.tensors:
         return file
@@ -155,7 +154,7 @@ def _parts(path: Path) -> list[Path]:
 
 
 def _same_as_input(file: GgufFile, holder: GgufFile, ids: npt.NDArray[np.int64], rows: npt.NDArray[np.float32]) -> bool:
-    other = _holder(file, INPUT)
+    other = holder_of(file, INPUT)
     if other is None or other.tensor(INPUT).shape != holder.tensor(OUTPUT).shape:
         return False
     return bool(np.array_equal(other.read_rows(INPUT, ids), rows, equal_nan=True))

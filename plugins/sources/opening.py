@@ -118,7 +118,7 @@ def _gguf_table(model: ModelSpec) -> InputTable:
     from numgeom_plugins.sources.gguf_file import GgufFile
 
     file = GgufFile(Path(model.id).expanduser())
-    holder = gguf._holder(file, gguf.INPUT)
+    holder = gguf.holder_of(file, gguf.INPUT)
     if holder is None:
         raise SourceError(f"{file.name} has no {gguf.INPUT}; give the GGUF file of a whole language model.")
     info = holder.tensor(gguf.INPUT)
