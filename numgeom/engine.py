@@ -4,52 +4,34 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 
-from numgeom.catalog import Catalog, Choice
+from numgeom.catalog import Catalog
+from numgeom.comparisons import Comparison, space_jobs
 from numgeom.errors import Incompatible, NumgeomError, RegistryError
-from numgeom.figures import COLUMNS
 from numgeom.jobs import Job, check_backend, run_jobs
+from numgeom.ledger import Run, coordinate_table, figure_table, keep_figures, name_of, table_rows
 from numgeom.loading import Loader
 from numgeom.manifest import make_manifest
 from numgeom.numbers import format_values
-from numgeom.outcome import Outcome, failure
-from numgeom.pairs import refuse_residual_permutation, score_pairs
-from numgeom.plan import RAW, TOKENIZER, Cell, Experiment, RepresentationId, plan, spec_identity
+from numgeom.outcome import Outcome, failure, finite, unpack
+from numgeom.pairs import refuse_residual_permutation
+from numgeom.plan import Cell, Experiment, plan, spec_identity
 from numgeom.representation import Representation
 from numgeom.results import Study, long_table
-from numgeom.singles import OBSERVED, Measured, Reduction, measure, probe, reduce, reduce_and_judge
-from numgeom.specs import ReducerSpec
+from numgeom.singles import OBSERVED, Measured, Reduction, measure, probe, reduce_and_judge
 from numgeom.store import Store, digest
 
 # Bumped when the way in which scores are held against nulls changes; part of every cache key.
-ENGINE_VERSION = 2
+ENGINE_VERSION = 3
 FEWEST_SHARED = 4
 
 Progress = Callable[[str, int, int], None]
-
-
-@dataclass(slots=True)
-class Run:
-    """What a run has so far."""
-
-    outcomes: dict[int, list[Outcome]] = field(default_factory=dict)
-    sizes: dict[int, tuple[str, int]] = field(default_factory=dict)
-    keys: dict[int, str] = field(default_factory=dict)
-    coordinates: dict[tuple[str, ...], dict[str, Any]] = field(default_factory=dict)
-    figures: dict[tuple[str, ...], dict[tuple[str, ...], dict[str, Any]]] = field(default_factory=dict)
-    probes: dict[str, Any] = field(default_factory=dict)
-    timings: dict[str, float] = field(default_factory=dict)
-    sets: dict[str, str] = field(default_factory=dict)
-    computed: int = 0
-    cached: int = 0
 
 
 class Engine:
@@ -96,7 +78,7 @@ class Engine:
             raise RegistryError(
                 f"{experiment.name!r} measures nothing; name probes, geometry, reducers or convergence metrics in it."
             )
-        loader = Loader(self.catalog, self.store, experiment)
+        loader = Loader(self.catalog, self.store, experiment, self.progress)
         run = Run()
         self._probe(experiment, cells, loader, run)
         wanted = [one for cell in cells if cell.kind != "probe" for one in (cell.a, cell.b) if one is not None]
@@ -106,13 +88,14 @@ class Engine:
             with suppress(NumgeomError):  # remembered, and raised again for each of its cells
                 loader.representation(one)
         run.timings["reading"] = time.perf_counter() - started
-        jobs = self._jobs(experiment, cells, loader, run)
-        self._compute(jobs, cells, experiment, run)
+        jobs, comparisons = self._jobs(experiment, cells, loader, run)
+        self._compute(jobs, comparisons, cells, run)
         study = Study(
-            long_table(self._rows(experiment, cells, loader, run)),
-            coordinates=_coordinates(run, loader),
-            figures=_figures(run),
+            long_table(table_rows(experiment, cells, loader, run)),
+            coordinates=coordinate_table(run, loader),
+            figures=figure_table(run),
             probes=run.probes,
+            draws=run.draws,
         )
         run.timings["total"] = time.perf_counter() - started
         study.manifest = make_manifest(
@@ -126,6 +109,7 @@ class Engine:
             command=command,
             registry=registry or {},
         )
+        study.manifest["closest"] = {choice.label: finite(choice.spec.best) for choice in experiment.convergence}
         if self.store.problem:
             study.manifest["cache_problem"] = self.store.problem
         return study
@@ -155,12 +139,14 @@ class Engine:
                 figures = held.get("figures", [])
                 run.cached += 1
             run.outcomes[index], run.keys[index] = outcomes, key
-            _keep_figures(run, cell, figures)
+            keep_figures(run, cell, figures)
             if found:
                 run.probes.setdefault(model.name, {}).setdefault(numbers.spec, {})[cell.metric.label] = found
 
-    def _jobs(self, experiment: Experiment, cells: Sequence[Cell], loader: Loader, run: Run) -> list[Job]:
-        """Group the cells that are neither impossible nor cached into jobs."""
+    def _jobs(
+        self, experiment: Experiment, cells: Sequence[Cell], loader: Loader, run: Run
+    ) -> tuple[list[Job], list[Comparison]]:
+        """Group the cells that are neither impossible nor cached into jobs and comparisons."""
         groups: dict[tuple[Any, ...], list[int]] = {}
         for index, cell in enumerate(cells):
             if cell.kind == "probe":
@@ -176,7 +162,30 @@ class Engine:
                 run.cached += 1
             else:
                 groups.setdefault(group, []).append(index)
-        return [self._job(experiment, [cells[i] for i in members], loader) for members in groups.values()]
+        jobs, comparisons = [], []
+        restricted: dict[tuple[Any, str], Representation] = {}
+        for members in groups.values():
+            mine = {index: cells[index] for index in members}
+            if mine[members[0]].kind == "convergence":
+                reps = self._shared(mine, run.sizes[members[0]][0], loader, restricted)
+                comparisons.append(Comparison(mine, reps, draws=experiment.draws, seed=experiment.seed))
+            else:
+                jobs.append(self._job(experiment, list(mine.values()), loader))
+        return jobs, comparisons
+
+    def _shared(
+        self, cells: dict[int, Cell], label: str, loader: Loader, restricted: dict[tuple[Any, str], Representation]
+    ) -> dict[tuple[str, str, str], Representation]:
+        """The representations of some pairs on the numbers that they share; once for all metrics."""
+        first = next(iter(cells.values()))
+        assert first.b is not None
+        shared = np.intersect1d(loader.representation(first.a).numbers, loader.representation(first.b).numbers)
+        found = {}
+        for one in (one for cell in cells.values() for one in (cell.a, cell.b) if one is not None):
+            if (one.key, label) not in restricted:
+                restricted[one.key, label] = loader.representation(one).restrict(shared)
+            found[one.key] = restricted[one.key, label]
+        return found
 
     def _admit(self, experiment: Experiment, cell: Cell, index: int, loader: Loader, run: Run) -> tuple[Any, ...]:
         """Check that a cell can be measured, give it its key, and say with which others it is computed."""
@@ -212,12 +221,12 @@ class Engine:
             }
         )
         if cell.kind == "convergence":
-            # One job a pair of number set and space: the states of a metric are prepared once for all pairs.
-            return (cell.kind, cell.metric.label, cell.reducer and cell.reducer.label, _name(cell.null), label)
+            # The states of a metric are prepared once for all pairs of a number set and space, and for all nulls.
+            return (cell.kind, cell.metric.label, cell.reducer and cell.reducer.label, label)
         if cell.kind == "reduction":
             return (cell.kind, cell.reducer and cell.reducer.label, cell.a.key)
         # The metrics of a representation share its draws, and what a draw derives.
-        return (cell.kind, _name(cell.null), cell.a.key)
+        return (cell.kind, name_of(cell.null), cell.a.key)
 
     def _job(self, experiment: Experiment, cells: list[Cell], loader: Loader) -> Job:
         """The call that computes cells of one group."""
@@ -225,46 +234,72 @@ class Engine:
         options = {"draws": self._draws(experiment, first), "seed": experiment.seed}
         if first.kind == "geometry":
             rep = loader.representation(first.a)
-            label = f"geometry of {first.a.model.name} beside {_name(first.null) or 'no null'}"
-            return Job(cells, measure, ([cell.metric for cell in cells], first.null, rep), options, label)
-        if first.kind == "reduction":
-            assert first.reducer is not None
-            rep = loader.representation(first.a)
-            metrics = list({cell.metric.label: cell.metric for cell in cells}.values())
-            nulls = list({_name(cell.null): cell.null for cell in cells}.values())
-            label = f"{first.reducer.label} of {first.a.model.name}"
-            return Job(cells, reduce_and_judge, (first.reducer, metrics, nulls, rep), options, label)
-        ids = sorted({one.key: one for cell in cells for one in (cell.a, cell.b) if one}.items())
-        place = {key: position for position, (key, _) in enumerate(ids)}
-        pairs = [(place[cell.a.key], place[cell.b.key]) for cell in cells if cell.b is not None]
-        assert first.b is not None
-        shared = np.intersect1d(loader.representation(first.a).numbers, loader.representation(first.b).numbers)
-        reps = [loader.representation(one).restrict(shared) for _, one in ids]
-        label = f"{first.metric.label} beside {_name(first.null) or 'no null'}"
-        return Job(cells, _score_in_space, (first.reducer, first.metric, first.null, reps, pairs), options, label)
+            label = f"geometry of {first.a.model.name} beside {name_of(first.null) or 'no null'}"
+            return Job(cells, measure, ([cell.metric for cell in cells], first.null, rep), options, label, [rep])
+        assert first.reducer is not None
+        rep = loader.representation(first.a)
+        metrics = list({cell.metric.label: cell.metric for cell in cells}.values())
+        nulls = list({name_of(cell.null): cell.null for cell in cells}.values())
+        label = f"{first.reducer.label} of {first.a.model.name}"
+        return Job(cells, reduce_and_judge, (first.reducer, metrics, nulls, rep), options, label, [rep])
 
-    def _compute(self, jobs: Sequence[Job], cells: Sequence[Cell], experiment: Experiment, run: Run) -> None:
+    def _compute(self, jobs: Sequence[Job], comparisons: Sequence[Comparison], cells: Sequence[Cell], run: Run) -> None:
         """Run the jobs and keep every finished cell at once, so that a killed run resumes."""
         place = {id(cell): index for index, cell in enumerate(cells)}
-        workers = min(self.jobs, len(jobs))
-        for done, (number, result, seconds) in enumerate(run_jobs(jobs, workers, self.backend)):
+        spaces = space_jobs(comparisons)
+        reduced: dict[str, dict[int, Any]] = {}
+        for job, result in self._finished(spaces, run, kept=[rep for one in spaces for rep in one.reps]):
+            reduced.setdefault(job.arguments[0].label, {})[id(job.reps[0])] = result
+        for one in comparisons:
+            if one.space is not None:
+                one.enter_space(reduced[one.space.label])
+        first = [*jobs, *(one.first_job() for one in comparisons)]
+        for job, result in self._finished(first, run, kept=[rep for one in comparisons for rep in one.reps]):
+            if job.part is not None:
+                self._enter(job.part.comparison.take(job.part, result), cells, run)
+            else:
+                held = ((place[id(cell)], _held(cell, result)) for cell in job.cells)
+                self._enter(held, cells, run)
+        later = [job for one in comparisons for job in one.later_jobs()]
+        for job, result in self._finished(later, run):
+            self._enter(job.part.comparison.take(job.part, result), cells, run)
+
+    def _finished(
+        self, jobs: Sequence[Job], run: Run, kept: Sequence[Representation] = ()
+    ) -> Iterator[tuple[Job, Any]]:
+        """The results of jobs as they come; what is derived of a representation goes with the last job that needs it.
+
+        Of those in ``kept`` it stays, for jobs that are still to come.
+        """
+        staying = {id(rep) for rep in kept}
+        left = Counter(id(rep) for job in jobs for rep in job.reps)
+        for done, (number, result, seconds) in enumerate(run_jobs(jobs, min(self.jobs, len(jobs)), self.backend)):
             job = jobs[number]
             self.progress(job.label, done + 1, len(jobs))
             run.timings[job.label] = run.timings.get(job.label, 0.0) + seconds
-            for position, cell in enumerate(job.cells):
-                index = place[id(cell)]
-                held = _held(cell, result, position)
-                self._restore(cell, held, index, run)
-                run.computed += 1
-                # An error may go away (a plugin mended, memory freed), so only sound cells and refusals are kept.
-                if all(outcome.status != "error" for outcome in run.outcomes[index]):
-                    self.store.put_json("cells", run.keys[index], held)
+            yield job, result
+            left.subtract(id(rep) for rep in job.reps)
+            for rep in job.reps:
+                if left[id(rep)] == 0 and id(rep) not in staying:
+                    rep.workspace.drop()
+
+    def _enter(self, found: Iterable[tuple[int, dict[str, Any]]], cells: Sequence[Cell], run: Run) -> None:
+        """Enter finished cells into the run and the cache."""
+        for index, held in found:
+            self._restore(cells[index], held, index, run)
+            run.computed += 1
+            # An error may go away (a plugin mended, memory freed), so only sound cells and refusals are kept.
+            if all(outcome.status != "error" for outcome in run.outcomes[index]):
+                self.store.put_json("cells", run.keys[index], held)
 
     def _restore(self, cell: Cell, held: dict[str, Any], index: int, run: Run) -> bool:
         """Enter a cell's plain data into the run; False if it is not of the present form."""
         try:
             run.outcomes[index] = [Outcome.from_dict(item) for item in held["outcomes"]]
-            _keep_figures(run, cell, held.get("figures", []))
+            keep_figures(run, cell, held.get("figures", []))
+            permuted = cell.kind == "convergence" and cell.null is not None and cell.null.spec.permutes_rows
+            if permuted and any(outcome.status == "ok" and outcome.draws for outcome in run.outcomes[index]):
+                run.draws[run.keys[index]] = unpack(held["draws"])
             if cell.reducer is not None and held.get("coordinates"):
                 where = (*cell.a.key, cell.reducer.label)
                 run.coordinates.setdefault(where, {}).update(held["coordinates"])
@@ -280,148 +315,17 @@ class Engine:
             return min(cell.reducer.spec.draws, experiment.draws)
         return experiment.draws
 
-    def _rows(
-        self, experiment: Experiment, cells: Sequence[Cell], loader: Loader, run: Run
-    ) -> Iterable[dict[str, Any]]:
-        order = {null.label: place for place, null in enumerate(experiment.nulls)}
-        for index, cell in enumerate(cells):
-            label, n = run.sizes[index]
-            spec = cell.metric.spec
-            common = {
-                "kind": cell.kind,
-                "metric": cell.metric.label,
-                "version": spec.version,
-                "direction": getattr(spec, "direction", ""),
-                **_side("a", cell.a, loader),
-                **(_side("b", cell.b, loader) if cell.b else {}),
-                "numbers": label,
-                "n": n,
-                "reducer": cell.reducer.spec.name if cell.reducer else RAW if cell.kind == "convergence" else "",
-                "reducer_params": _params(cell.reducer),
-                "preprocess": "+".join(experiment.preprocess) or RAW,
-                "seed": experiment.seed,
-                "null": _name(cell.null),
-                "null_position": order.get(_name(cell.null), 0),
-                "plugin": cell.metric.plugin,
-                "plugin_version": cell.metric.plugin_version,
-                "cell": run.keys.get(index, ""),
-            }
-            family = _family(cell, loader)
-            for position, outcome in enumerate(run.outcomes[index]):
-                codes = [
-                    *loader.caveats(cell.a),
-                    *(loader.caveats(cell.b) if cell.b else []),
-                    *outcome.warnings,
-                    *family,
-                ]
-                yield {
-                    **common,
-                    **outcome.as_dict(),
-                    "warnings": "; ".join(sorted(set(codes))),
-                    "position": position,
-                }
 
-
-def _score_in_space(
-    space: Choice[ReducerSpec] | None,
-    metric: Choice[Any],
-    null: Choice[Any] | None,
-    reps: Sequence[Representation],
-    pairs: Sequence[tuple[int, int]],
-    *,
-    draws: int,
-    seed: int,
-) -> list[Outcome]:
-    """Score pairs on their rows, or on the coordinates that a reducer gives them."""
-    if space is not None:
-        try:
-            reps = [replace(reduce(space, rep, seed), origin=None) for rep in reps]
-        except Exception as error:
-            return [failure(error, space.plugin)] * len(pairs)
-    return score_pairs(metric, null, reps, pairs, draws=draws, seed=seed, intervals=True)
-
-
-def _held(cell: Cell, result: Any, position: int) -> dict[str, Any]:
+def _held(cell: Cell, result: Reduction | Measured) -> dict[str, Any]:
     """The part of a job's result that belongs to one of its cells, as plain data."""
     if isinstance(result, Reduction):
-        null = _name(cell.null)
+        null = name_of(cell.null)
         panels = {name: result.coordinates[name] for name in (OBSERVED, null) if name in result.coordinates}
         return {
             "outcomes": [o.as_dict() for o in result.outcomes[cell.metric.label, null]],
             "figures": result.figures.get((cell.metric.label, null), []),
             "coordinates": panels,
         }
-    if isinstance(result, Measured):
-        label = cell.metric.label
-        outcomes = [outcome.as_dict() for outcome in result.outcomes[label]]
-        return {"outcomes": outcomes, "figures": result.figures.get(label, [])}
-    return {"outcomes": [result[position].as_dict()]}
-
-
-def _keep_figures(run: Run, cell: Cell, held: Sequence[dict[str, Any]]) -> None:
-    """Enter the series of a cell; those of the observed rows come with every null and are kept once."""
-    metric = cell.metric.label if cell.reducer is None else f"{cell.reducer.label} {cell.metric.label}"
-    for one in held:
-        where = (cell.kind, metric, one["figure"], *cell.a.key)
-        run.figures.setdefault(where, {})[one["series"], one["null"]] = one
-
-
-def _coordinates(run: Run, loader: Loader) -> pd.DataFrame:
-    """All reductions and their control panels as one tidy table."""
-    parts = []
-    for (model, source, numbers, reducer), panels in sorted(run.coordinates.items()):
-        values = loader.loaded[model, source, numbers].numbers
-        for panel, points in sorted(panels.items(), key=lambda item: (item[0] != OBSERVED, item[0])):
-            shown: npt.NDArray[Any] = values if points["labelled"] else np.full(values.size, None)
-            parts.append(
-                pd.DataFrame(
-                    {
-                        "model": model,
-                        "source": source,
-                        "numbers": numbers,
-                        "reducer": reducer,
-                        "panel": panel,
-                        "number": pd.array(shown, dtype="Int64"),
-                        "x": points["x"],
-                        "y": points["y"],
-                    }
-                )
-            )
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
-
-
-def _figures(run: Run) -> pd.DataFrame:
-    """All series and squares as one tidy table."""
-    parts = []
-    for (kind, metric, figure, model, source, numbers), held in sorted(run.figures.items()):
-        where = {"kind": kind, "metric": metric, "figure": figure, "model": model, "source": source}
-        parts += [pd.DataFrame({**where, "numbers": numbers, **one}) for _, one in sorted(held.items())]
-    return pd.concat(parts, ignore_index=True).reindex(columns=list(COLUMNS)) if parts else pd.DataFrame()
-
-
-def _side(side: str, one: RepresentationId, loader: Loader) -> dict[str, Any]:
-    rep = loader.loaded.get(one.key)
-    return {
-        f"model_{side}": one.model.name,
-        f"revision_{side}": str(rep.provenance.get("revision", "")) if rep else one.model.revision,
-        f"source_{side}": one.source,
-        f"dim_{side}": rep.d if rep and one.source != TOKENIZER else None,
-    }
-
-
-def _family(cell: Cell, loader: Loader) -> list[str]:
-    """W-FAMILY where two models share their family or their tokenizer."""
-    if cell.b is None:
-        return []
-    a, b = cell.a.model, cell.b.model
-    same_family = bool(a.family) and a.family == b.family
-    mine = loader.tokenizer_digest(cell.a)
-    return ["W-FAMILY"] if same_family or (mine and mine == loader.tokenizer_digest(cell.b)) else []
-
-
-def _name(choice: Choice[Any] | None) -> str:
-    return choice.label if choice else ""
-
-
-def _params(choice: Choice[Any] | None) -> str:
-    return ", ".join(f"{key}={value}" for key, value in sorted(choice.params.items())) if choice else ""
+    label = cell.metric.label
+    outcomes = [outcome.as_dict() for outcome in result.outcomes[label]]
+    return {"outcomes": outcomes, "figures": result.figures.get(label, [])}

@@ -15,17 +15,34 @@ from threadpoolctl import threadpool_limits
 
 from numgeom.errors import NumgeomError, UnknownName
 from numgeom.plan import Cell
+from numgeom.representation import Representation
 
 
 @dataclass(slots=True)
 class Job:
-    """Cells that share their preparation, and the call that computes them together."""
+    """Cells that share their preparation, and the call that computes them together.
+
+    Attributes
+    ----------
+    cells : list of Cell
+    call : callable
+    arguments, options
+        Of the call.
+    label : str
+        What progress and timings name it.
+    reps : sequence of Representation
+        Those whose derived quantities it uses.
+    part : object
+        Which part of a comparison it is, where it is one.
+    """
 
     cells: list[Cell]
     call: Callable[..., Any]
     arguments: tuple[Any, ...]
     options: dict[str, Any]
     label: str
+    reps: Sequence[Representation] = ()
+    part: Any = None
 
 
 def check_backend(name: str) -> None:

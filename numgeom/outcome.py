@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from numgeom.calibrate import Calibration
 from numgeom.errors import Incompatible, MeasurementWarning, NumgeomError
@@ -70,6 +72,22 @@ class Outcome:
     def from_dict(cls, data: dict[str, Any]) -> Outcome:
         """Back from the cache."""
         return cls(**{item.name: data[item.name] for item in fields(cls)})
+
+
+def pack(values: npt.NDArray[np.float64]) -> str:
+    """Floats as text, exactly: for entries of the cache.
+
+    Examples
+    --------
+    >>> unpack(pack(np.array([0.1, 2.0]))).tolist()
+    [0.1, 2.0]
+    """
+    return base64.b64encode(np.ascontiguousarray(values, dtype="<f8").tobytes()).decode()
+
+
+def unpack(text: str) -> npt.NDArray[np.float64]:
+    """Back from :func:`pack`."""
+    return np.frombuffer(base64.b64decode(text), dtype="<f8").astype(np.float64)
 
 
 def finite(value: float) -> float | None:

@@ -17,6 +17,8 @@ FloatArray = npt.NDArray[np.floating[Any]]
 IntArray = npt.NDArray[np.int64]
 T = TypeVar("T")
 
+LONGEST_STRING = 18
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Representation:
@@ -36,11 +38,16 @@ class Representation:
         Rows of random vocabulary entries that are not numbers: the model's own control.
     origin : Representation, optional
         What a reduction was computed from (``None`` for rows read from a model).
+    string_rows : ndarray, shape (m, d), optional
+        Rows of strings of digits with zeros in front that are one vocabulary entry each, in the order of ``strings``.
+    strings : tuple of str
+        Those strings, such as ``"00"`` and ``"007"``: 2 to 18 digits, each once.
 
     Raises
     ------
     SourceError
-        If shapes disagree, rows hold NaN or infinity, or numbers are not strictly increasing.
+        If shapes disagree, rows hold NaN or infinity, numbers are not strictly increasing, or a string is no number
+        with zeros in front.
 
     Examples
     --------
@@ -55,6 +62,8 @@ class Representation:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     random_rows: FloatArray | None = None
     origin: Representation | None = None
+    string_rows: FloatArray | None = None
+    strings: tuple[str, ...] = ()
     workspace: Workspace = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +85,8 @@ class Representation:
                 f"{', ...' if bad.sum() > 5 else ''}); mend the file, or leave those numbers out with --numbers."
             )
         matrix.setflags(write=False)
+        object.__setattr__(self, "string_rows", _string_rows(self.string_rows, self.strings, matrix.shape[1]))
+        object.__setattr__(self, "strings", tuple(self.strings))
         object.__setattr__(self, "matrix", matrix)
         object.__setattr__(self, "numbers", numbers)
         object.__setattr__(self, "workspace", Workspace(matrix))
@@ -97,14 +108,15 @@ class Representation:
 
     @property
     def digest(self) -> str:
-        """Content digest of numbers and matrix, 32 hexadecimal digits; the identity used in cache keys."""
+        """Content digest of the numbers and all rows, 32 hexadecimal digits; the identity used in cache keys."""
 
         def compute() -> str:
             state = hashlib.blake2b(digest_size=16)
-            for array in (self.numbers, self.matrix, self.random_rows):
+            for array in (self.numbers, self.matrix, self.random_rows, self.string_rows):
                 if array is not None:
                     state.update(f"{array.dtype.str}{array.shape}".encode())
                     state.update(np.ascontiguousarray(array).data)
+            state.update(" ".join(self.strings).encode())
             if self.origin is not None:
                 state.update(self.origin.digest.encode())
             return state.hexdigest()
@@ -124,8 +136,14 @@ class Representation:
         return self.workspace.memo(key, compute)
 
     def with_matrix(self, matrix: FloatArray, **provenance: Any) -> Representation:
-        """The same numbers with other rows: what nulls and preprocessing return."""
-        return replace(self, matrix=matrix, provenance={**self.provenance, **provenance})
+        """The same numbers with other rows: what nulls and preprocessing return.
+
+        Rows of another width lie in another space, so the string rows do not go with them.
+        """
+        rows, strings = (self.string_rows, self.strings) if np.shape(matrix)[1:] == (self.d,) else (None, ())
+        return replace(
+            self, matrix=matrix, provenance={**self.provenance, **provenance}, string_rows=rows, strings=strings
+        )
 
     def permuted(self, order: npt.NDArray[np.int64]) -> Representation:
         """The same numbers with the rows in another order; what is derived of the rows is reindexed.
@@ -149,6 +167,46 @@ class Representation:
         """The rows whose number is in ``numbers``; ``self`` when that is all of them."""
         mask = np.isin(self.numbers, numbers)
         return self if bool(mask.all()) else self.take(mask)
+
+
+def is_padded(text: str) -> bool:
+    """Whether a string is a number with zeros in front, of 2 to 18 digits (as many as a 64-bit integer holds).
+
+    Examples
+    --------
+    >>> [is_padded(text) for text in ("007", "00", "7", "0", "70", "0x7")]
+    [True, True, False, False, False, False]
+    """
+    return 2 <= len(text) <= LONGEST_STRING and text[0] == "0" and text.isascii() and text.isdigit()
+
+
+def _string_rows(rows: FloatArray | None, strings: tuple[str, ...], d: int) -> FloatArray | None:
+    """The rows, checked against their strings, as a read-only copy."""
+    wrong = [text for text in strings if not is_padded(text)]
+    if wrong:
+        raise SourceError(
+            f"{wrong[0]!r} is no number with zeros in front; strings are 2 to {LONGEST_STRING} digits and begin with 0."
+        )
+    if len(set(strings)) < len(strings):
+        raise SourceError(f"{len(strings)} strings, of which {len(set(strings))} differ; give each of them once.")
+    if rows is None:
+        if strings:
+            raise SourceError(f"{len(strings)} strings but no string_rows; give one row for each string.")
+        return None
+    kept = np.array(rows, dtype=_float_dtype(rows), order="C", copy=True)
+    if kept.shape != (len(strings), d):
+        raise SourceError(
+            f"string_rows have shape {kept.shape}, with {len(strings)} strings and rows of width {d}; "
+            f"give ({len(strings)}, {d})."
+        )
+    bad = ~np.isfinite(kept).all(axis=1)
+    if bad.any():
+        raise SourceError(
+            f"{int(bad.sum())} of {len(strings)} string rows hold NaN or infinity (the first is "
+            f"{strings[int(np.argmax(bad))]!r}); mend the file, or leave them out."
+        )
+    kept.setflags(write=False)
+    return kept
 
 
 def _float_dtype(matrix: npt.ArrayLike) -> npt.DTypeLike:

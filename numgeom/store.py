@@ -87,6 +87,9 @@ class Store:
                     held.get("token_ids"),
                     json.loads(str(held["provenance"])),
                     held.get("random_rows"),
+                    # An entry from before there were strings lacks this array: it is read anew, not taken for none.
+                    strings=tuple(held["strings"].tolist()),
+                    string_rows=held.get("string_rows"),
                 )
         except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile, NumgeomError):
             return None
@@ -99,6 +102,9 @@ class Store:
             arrays["token_ids"] = rep.token_ids
         if rep.random_rows is not None:
             arrays["random_rows"] = rep.random_rows
+        arrays["strings"] = np.array(rep.strings, dtype=np.str_)
+        if rep.string_rows is not None:
+            arrays["string_rows"] = rep.string_rows
         buffer = io.BytesIO()
         np.savez(buffer, **arrays)
         self._write("representations", key, ".npz", buffer.getvalue())

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from numgeom.calibrate import EFFECT, passes
+from numgeom.catalog import reading_order
 from numgeom.errors import WARNING_CODES as GIST
 from numgeom.errors import NumgeomError, UnknownName
 
@@ -72,7 +73,7 @@ def all_tables(
     for (model, source, reducer, numbers), points in _grouped(coordinates, ["model", "source", "reducer", "numbers"]):
         found.append(
             Table(
-                _stem("reduction", model, source, reducer, numbers),
+                file_stem("reduction", model, source, reducer, numbers),
                 "coordinates",
                 f"{reducer} of {model} ({source}), numbers {numbers}",
                 points.drop(columns="numbers").reset_index(drop=True),
@@ -91,7 +92,7 @@ def _figure_tables(figures: pd.DataFrame, nulls: Mapping[str, Any]) -> list[Tabl
             for name in dict.fromkeys(part["null"])
             if name in nulls
         ]
-        stem = _stem(kind, metric, figure, numbers)
+        stem = file_stem(kind, metric, figure, numbers)
         title = f"{metric}: {figure}, numbers {numbers}"
         held = part.drop(columns=["kind", "metric", "figure", "numbers"]).reset_index(drop=True)
         found.append(Table(stem, "squares" if square else "curves", title, held, tuple(notes)))
@@ -113,11 +114,21 @@ def convergence_tables(part: pd.DataFrame, numbers: str, nulls: Mapping[str, Any
         notes = _legend(group, nulls)
         found.append(
             Table(
-                _stem("convergence", metric, reducer, chain, numbers), "convergence", title, pd.DataFrame(rows), notes
+                file_stem("convergence", metric, reducer, chain, numbers),
+                "convergence",
+                title,
+                pd.DataFrame(rows),
+                notes,
             )
         )
         found.append(
-            Table(_stem("matrix", metric, reducer, chain, numbers), "convergence_matrix", title, _squares(group), notes)
+            Table(
+                file_stem("matrix", metric, reducer, chain, numbers),
+                "convergence_matrix",
+                title,
+                _squares(group),
+                notes,
+            )
         )
     return found
 
@@ -169,7 +180,9 @@ def square_table(frame: pd.DataFrame, metric: str, *, column: str = "value", nul
         cells[row, name] = value
         if paired and bool((labelled["symmetric"]).all()):
             cells[name, row] = value
-    rows = sorted({*labelled["a"], *labelled["b"]} - {""}) if paired else list(dict.fromkeys(labelled["a"]))
+    rows = list(dict.fromkeys(labelled["a"]))
+    if paired:
+        rows = sorted({*labelled["a"], *labelled["b"]} - {""}, key=reading_order)
     columns = rows if paired else list(dict.fromkeys(labelled["measure"]))
     grid = [[cells.get((row, name), np.nan) for name in columns] for row in rows]
     return pd.DataFrame(grid, index=pd.Index(rows, name="model"), columns=columns)
@@ -254,7 +267,7 @@ def _described(group: pd.DataFrame, kind: str, key: Sequence[str], numbers: str)
     if "warnings" in frame:
         frame["warnings"] = frame.pop("warnings").fillna("")
     label = " of ".join(reversed(key))
-    return Table(_stem(kind, *key, numbers), kind, f"{label}, numbers {numbers}", frame, _legend(group, {}))
+    return Table(file_stem(kind, *key, numbers), kind, f"{label}, numbers {numbers}", frame, _legend(group, {}))
 
 
 def _holds(line: Mapping[str, Any]) -> bool:
@@ -329,7 +342,7 @@ def _number(value: Any) -> float | None:
     return None if pd.isna(value) else float(value)
 
 
-def _stem(*parts: str) -> str:
+def file_stem(*parts: str) -> str:
     """A file stem of what identifies a table."""
     kept = [part for part in parts if part not in ("", "none", "0..999")]
     return "".join(c if c.isalnum() or c in "-_." else "_" for c in "__".join(kept)).strip("_")

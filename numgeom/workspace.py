@@ -138,7 +138,8 @@ class Workspace:
         def compute() -> F64:
             norms = np.diagonal(self.gram)
             scale = norms[:, None] + norms[None, :]
-            squared = scale - 2.0 * self.gram
+            squared = -2.0 * self.gram
+            squared += scale
             # The Gram form cancels where rows nearly coincide; those few pairs are recomputed directly.
             near = np.argwhere(np.triu(squared <= 1e-7 * scale, 1))
             for block in np.array_split(near, max(1, len(near) * self.centred.shape[1] // 4_000_000)):
@@ -146,7 +147,7 @@ class Workspace:
                 exact = np.square(self.centred[i] - self.centred[j]).sum(axis=1)
                 squared[i, j] = squared[j, i] = exact
             np.fill_diagonal(squared, 0.0)
-            return np.asarray(np.clip(squared, 0.0, None), dtype=np.float64)
+            return np.clip(squared, 0.0, None, out=squared)
 
         return self._derived("squared_distances", compute, _square)
 
@@ -165,9 +166,14 @@ class Workspace:
 
         def compute() -> F64:
             matrix = self._matrix.astype(np.float64)
-            norms = np.linalg.norm(matrix, axis=1, keepdims=True)
-            unit = np.divide(matrix, norms, out=np.zeros_like(matrix), where=norms > 0)
-            return np.asarray(np.clip(unit @ unit.T, -1.0, 1.0), dtype=np.float64)
+            # In the unit of its largest entry nothing under- or overflows when squared.
+            matrix /= np.abs(matrix).max(initial=0.0) or 1.0
+            found = matrix @ matrix.T
+            norms = np.linalg.norm(matrix, axis=1)
+            scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
+            found *= scale[:, None]
+            found *= scale[None, :]
+            return np.clip(found, -1.0, 1.0, out=found)
 
         return self._derived("cosines", compute, _square)
 

@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 
 from numgeom import Incompatible, NullSpec, Representation, score
 from numgeom.catalog import Choice
-from numgeom.pairs import narrow, score_pairs
+from numgeom.pairs import score_pairs
+from numgeom.scorer import narrow
 from numgeom.targets import draw_permutations, make_metric, null_views
 from numgeom_plugins.convergence import numgeom_convergence_metrics
 from numgeom_plugins.nulls import numgeom_nulls

@@ -32,7 +32,7 @@ def line(n: int = 40, d: int = 6, *, seed: int = 0, noise: float = 0.05) -> Repr
     Returns
     -------
     Representation
-        float64, numbers 0 .. n-1, with 200 Gaussian ``random_rows``.
+        float64, numbers 0 .. n-1, with 200 Gaussian ``random_rows`` and as random ``string_rows`` of "00" to "09".
 
     Examples
     --------
@@ -164,7 +164,7 @@ def joined(a: Representation, b: Representation) -> Representation:
 
 
 def transformed(rep: Representation, name: str, *, seed: int = 0) -> Representation:
-    """The cloud under a random transformation of one kind, its random-token rows under the same one.
+    """The cloud under a random transformation of one kind, its random-token and string rows under the same one.
 
     Parameters
     ----------
@@ -188,8 +188,7 @@ def transformed(rep: Representation, name: str, *, seed: int = 0) -> Representat
         raise UnknownName("transformation", name, TRANSFORMATIONS)
     size = float(np.sqrt(rep.workspace.energy / rep.matrix.size))
     move = TRANSFORMATIONS[name](rep.d, size, np.random.default_rng([seed, 6]))
-    spare = None if rep.random_rows is None else move(rep.random_rows.astype(np.float64))
-    return replace(rep, matrix=move(rep.matrix.astype(np.float64)), random_rows=spare)
+    return _each(rep, move)
 
 
 Move = Callable[[F64], F64]
@@ -274,8 +273,8 @@ def awkward(n: int = 40, d: int = 6, *, seed: int = 7) -> dict[str, Representati
     gaps = np.cumsum(rng.integers(1, 5, n)) - n
     return {
         "large_common_mean": base.with_matrix(with_common_mean(rows).astype(np.float32)),
-        "tiny": replace(base, matrix=rows * 2.0**-100, random_rows=_scaled(base, 2.0**-100)),
-        "huge": replace(base, matrix=rows * 2.0**100, random_rows=_scaled(base, 2.0**100)),
+        "tiny": _each(base, lambda rows: rows * 2.0**-100),
+        "huge": _each(base, lambda rows: rows * 2.0**100),
         "fewer_rows_than_columns": skewed(n, n + 12, seed=seed),
         "more_rows_than_columns": skewed(n, min(3, d), seed=seed),
         "rank_deficient": base.with_matrix(rows[:, :2] @ rng.standard_normal((2, d))),
@@ -297,8 +296,14 @@ def with_common_mean(rows: F64) -> F64:
     return on_grid(rows) + 1024.0
 
 
-def _scaled(rep: Representation, factor: float) -> npt.NDArray[np.floating] | None:
-    return None if rep.random_rows is None else rep.random_rows * factor
+def _each(rep: Representation, move: Move) -> Representation:
+    """All rows of a cloud, its controls included, moved alike."""
+    rows, spare, strings = (
+        None if held is None else move(held.astype(np.float64))
+        for held in (rep.matrix, rep.random_rows, rep.string_rows)
+    )
+    assert rows is not None
+    return replace(rep, matrix=rows, random_rows=spare, string_rows=strings)
 
 
 def _turn(d: int, rng: np.random.Generator) -> F64:
@@ -309,7 +314,18 @@ def _turn(d: int, rng: np.random.Generator) -> F64:
 def _cloud(rows: F64, rng: np.random.Generator) -> Representation:
     scale = float(np.linalg.norm(rows)) / np.sqrt(rows.size)
     spare = scale * rng.standard_normal((max(SPARE, len(rows)), rows.shape[1]))
-    return Representation(rows, np.arange(len(rows)), random_rows=spare)
+    # Ids far above 0: their logarithms are near one another, as for tokens that are about as frequent.
+    ids = 1000 + rng.permutation(len(rows) + len(spare))
+    strings = tuple(f"0{digit}" for digit in range(10))
+    return Representation(
+        rows,
+        np.arange(len(rows)),
+        token_ids=ids[: len(rows)],
+        provenance={"random_token_ids": ids[len(rows) :].tolist()},
+        random_rows=spare,
+        string_rows=scale * rng.standard_normal((len(strings), rows.shape[1])),
+        strings=strings,
+    )
 
 
 CLOUDS = {"line": line, "circle": circle, "gaussian": gaussian, "walk": walk, "skewed": skewed}

@@ -101,7 +101,7 @@ def _arrays(value: Any) -> list[npt.NDArray[Any]]:
 
 def _digests(rep: Representation) -> dict[str, str]:
     found = {}
-    for name in ("matrix", "numbers", "token_ids", "random_rows"):
+    for name in ("matrix", "numbers", "token_ids", "random_rows", "string_rows"):
         array = getattr(rep, name)
         found[name] = "" if array is None else hashlib.blake2b(np.ascontiguousarray(array).tobytes()).hexdigest()
     found["provenance"] = repr(sorted(rep.provenance.items()))

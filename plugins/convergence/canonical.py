@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import Incompatible, MeasurementWarning, Representation
+from numgeom_plugins.convergence.thin_factor import thin_factor
 from numgeom_plugins.convergence.variance import require_aligned, require_variance
 
 F64 = npt.NDArray[np.float64]
@@ -92,7 +93,7 @@ class CCA:
             If the rows do not vary.
         """
         require_variance(rep)
-        left, values = self.truncated(*rep.workspace.thin)
+        left, values = self.truncated(*thin_factor(rep))
         shrink = values / np.sqrt(values**2 + (rep.n - 1) * self.ridge)
         return Span(np.asarray(left * shrink), values, len(values), rep.n - 1 <= rep.d)
 
@@ -374,7 +375,7 @@ class GULP:
             If the rows do not vary.
         """
         require_variance(rep)
-        left, values = rep.workspace.thin
+        left, values = thin_factor(rep)
         share = (values / values[0]) ** 2
         share /= share.sum()
         return np.asarray((left * (share / (share + self.ridge))) @ left.T, dtype=np.float64)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from numgeom import Incompatible, Representation
-from numgeom_plugins.convergence.trace import F64, Modes, TraceMetric, no_contrast
+from numgeom_plugins.convergence.modes import Modes, flipped_norms, key_of, mode_gram, quadratic, rows_of
+from numgeom_plugins.convergence.trace import F64, TraceMetric, no_contrast
 
 
 class LinearCKA(TraceMetric):
@@ -32,6 +33,7 @@ class LinearCKA(TraceMetric):
 
     name = "cka_linear"
     lowest = 0.0
+    flips_alike = True
 
     def matrix(self, rep: Representation) -> F64:
         """The centred Gram, divided by its trace so that squares of it neither vanish nor overflow."""
@@ -54,9 +56,7 @@ class LinearCKA(TraceMetric):
         -------
         ndarray, shape (draws,)
         """
-        gram_a, gram_b = _mode_gram(a), _mode_gram(b)
-        products = gram_a * gram_b / (np.linalg.norm(gram_a) * np.linalg.norm(gram_b))
-        return np.clip(_quadratic(signs, products), 0.0, 1.0)
+        return np.clip(quadratic(signs, mode_gram(a) * mode_gram(b)), 0.0, 1.0)
 
 
 class DebiasedCKA(TraceMetric):
@@ -93,8 +93,9 @@ class DebiasedCKA(TraceMetric):
         np.fill_diagonal(gram, 0.0)
         size = float(np.linalg.norm(gram))
         sums = gram.sum(axis=1)
-        gram -= (sums[:, None] + sums[None, :]) / (n - 2)
-        gram += sums.sum() / ((n - 1) * (n - 2))
+        shares = sums / (n - 2)
+        gram -= shares - sums.sum() / ((n - 1) * (n - 2))
+        gram -= shares[:, None]
         np.fill_diagonal(gram, 0.0)
         if np.linalg.norm(gram) <= 1e-12 * size:
             raise no_contrast(self.name, "the unbiased self-HSIC is 0, as for rows that are all equally far apart")
@@ -122,33 +123,32 @@ class DebiasedCKA(TraceMetric):
         -------
         ndarray, shape (draws,)
         """
-        basis, n = a.basis, len(a.basis)
-        gram_a, gram_b = _mode_gram(a), _mode_gram(b)
-        trace_a, trace_b = float(np.trace(gram_a)), float(np.trace(gram_b))
-        norms_b = np.square(b.observed.workspace.centred).sum(axis=1)
+        n = len(a.basis)
+        gram_a, gram_b = mode_gram(a), mode_gram(b)
         share, common = n / (n - 2), 1.0 / ((n - 1) * (n - 2))
-        form = gram_a * (gram_b - share * (basis.T @ (norms_b[:, None] * basis)))
-        cross = _quadratic(signs, form) + common * trace_a * trace_b
-        squares = np.array([norms @ norms for norms in _flipped_norms(a, signs)])
-        self_a = float(np.vdot(gram_a, gram_a)) - share * squares + common * trace_a**2
-        self_b = float(np.vdot(gram_b, gram_b)) - share * float(norms_b @ norms_b) + common * trace_b**2
+        traces = common * float(np.trace(gram_a)) * float(np.trace(gram_b))
+        cross = quadratic(signs, gram_a * (gram_b - share * _weighed(b))) + traces
+        self_a = (
+            float(np.vdot(gram_a, gram_a)) - share * flipped_norms(a, signs) + common * float(np.trace(gram_a)) ** 2
+        )
+        square_b = float(np.vdot(gram_b, gram_b)) - share * float(_norms(b) @ _norms(b))
+        self_b = square_b + common * float(np.trace(gram_b)) ** 2
         return np.clip(cross / np.sqrt(self_a * self_b), -1.0, 1.0)
 
 
-def _mode_gram(view: Modes) -> F64:
-    return view.observed.memo("convergence.mode_gram", lambda: view.coefficients @ view.coefficients.T)
-
-
-def _quadratic(signs: F64, form: F64) -> F64:
-    """``s' form s`` for every row s of ``signs``."""
-    return np.asarray(np.einsum("ij,ij->i", signs @ form, signs), dtype=np.float64)
-
-
-def _flipped_norms(view: Modes, signs: F64) -> F64:
-    """Squared row norms of every flipped residual, ``(draws, n)``; kept for the pairs that share the signs."""
+def _norms(view: Modes) -> F64:
+    """Squared row norms of the residual, ``(n,)``, at the scale of the mode Gram."""
 
     def derive() -> F64:
-        return np.stack([np.square((view.basis * s) @ view.coefficients).sum(axis=1) for s in signs])
+        return np.asarray(np.einsum("ij,ij->i", view.basis @ mode_gram(view), view.basis), dtype=np.float64)
 
-    key = f"convergence.flipped_norms.{hash(np.ascontiguousarray(signs).tobytes())}"
-    return view.observed.memo(key, derive)
+    return rows_of(view).memo(f"convergence.mode_norms.{key_of(view)}", derive)
+
+
+def _weighed(view: Modes) -> F64:
+    """``V' diag(k) V``, ``(m, m)``, with k the squared row norms."""
+
+    def derive() -> F64:
+        return np.asarray(view.basis.T @ (_norms(view)[:, None] * view.basis), dtype=np.float64)
+
+    return rows_of(view).memo(f"convergence.mode_weights.{key_of(view)}", derive)

@@ -7,8 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from numgeom import Representation
-from numgeom_plugins.convergence.trace import F64, MatrixCorrelation, Modes, no_contrast
-from numgeom_plugins.nulls.order_modes import residual_modes
+from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of
+from numgeom_plugins.convergence.trace import F64, MatrixCorrelation, no_contrast
+from numgeom_plugins.nulls.order_modes import mode_gram, residual_modes
 
 # A mode below this share of the longest is rounding (of a residual whose mode was projected out), not a direction.
 ROUNDING = 1e-10
@@ -16,6 +17,7 @@ ROUNDING = 1e-10
 
 class _Coherence(MatrixCorrelation):
     basis: ClassVar[str]
+    flips_alike: ClassVar[bool] = True
 
     def __init__(self, q: int = 20) -> None:
         self.q = q
@@ -27,11 +29,12 @@ class _Coherence(MatrixCorrelation):
 
     def matrix(self, rep: Representation) -> F64:
         """Cosines of the modes beyond the first q, ``(m, m)``, with a zero diagonal."""
-        modes = residual_modes(rep, self.basis, self.q).T @ rep.workspace.centred
-        lengths = np.linalg.norm(modes, axis=1, keepdims=True)
+        gram = mode_gram(rep, self.basis, self.q)
+        lengths = np.sqrt(np.diagonal(gram))
         present = lengths > ROUNDING * lengths.max()
-        units = np.divide(modes, lengths, out=np.zeros_like(modes), where=present)
-        cosines: F64 = units @ units.T
+        scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=present)
+        cosines: F64 = gram * scale
+        cosines *= scale[:, None]
         np.fill_diagonal(cosines, 0.0)
         if np.linalg.norm(cosines) <= ROUNDING:
             raise no_contrast(self.name, "no two order modes share a direction")
@@ -53,12 +56,31 @@ class _Coherence(MatrixCorrelation):
         -------
         ndarray, shape (draws,)
         """
+        if self.flips(a):
+            form = self.prepare(rows_of(a)).matrix * self.prepare(rows_of(b)).matrix
+            return np.asarray(np.clip(quadratic(signs, form), -1.0, 1.0), dtype=np.float64)
         right = self.prepare(b.observed)
-        if np.array_equal(a.basis, residual_modes(a.observed, self.basis, self.q)):
-            form = self.prepare(a.observed).matrix * right.matrix
-            return np.asarray(np.clip(np.einsum("ij,ij->i", signs @ form, signs), -1.0, 1.0), dtype=np.float64)
         drawn = (a.observed.with_matrix((a.basis * s) @ a.coefficients) for s in signs)
         return np.array([self.score(self.prepare(rep), right) for rep in drawn])
+
+    def for_view(self, view: Modes) -> _Coherence:
+        """The same score of the modes that ``view`` flips.
+
+        Each basis is tested by itself, on the coherence of its own modes: under modes that are independent in that
+        basis the test is exact, and the larger p of both bases is valid under either. Flips of one basis read in
+        the other would do as well, at the price of every draw made and scored anew.
+        """
+        kind = {"n": LinearCoherence, "log": LogCoherence}.get(getattr(view, "name", ""))
+        if kind is None or not hasattr(view, "rep"):
+            return self
+        return kind(q=len(view.basis) - 1 - view.basis.shape[1])
+
+    def flips(self, view: Modes) -> bool:
+        """Whether the modes of ``view`` are those of this metric, so that :meth:`flipped` is one product."""
+        own = residual_modes(rows_of(view), self.basis, self.q)
+        if own.shape != view.basis.shape:
+            return False
+        return (own.base is not None and own.base is view.basis.base) or np.array_equal(own, view.basis)
 
 
 class LinearCoherence(_Coherence):

@@ -61,8 +61,7 @@ class _MutualKNN(ABC):
         def derive() -> Neighbours:
             require_variance(rep)
             closeness, tolerance = self.closeness(rep)
-            off = ~np.eye(rep.n, dtype=bool)
-            if rep.n > 2 and np.ptp(closeness[off]) <= tolerance.max():
+            if rep.n > 2 and _spread(closeness) <= tolerance.max():
                 raise no_contrast(self.name, "all rows are equally near one another")
             return neighbours(closeness, tolerance, self.k)
 
@@ -194,9 +193,21 @@ def neighbours(closeness: F64, tolerance: F64, k: int) -> Neighbours:
     n = len(closeness)
     values = closeness.copy()
     np.fill_diagonal(values, -np.inf)
-    edge = -np.partition(-values, k - 1, axis=1)[:, k - 1 : k]
-    member = values > edge + tolerance[:, None]
-    tied = ~member & (values >= edge - tolerance[:, None])
-    missing = k - member.sum(axis=1, keepdims=True)
-    member |= tied & (np.cumsum(tied, axis=1) <= missing)
+    edge = np.partition(values, n - k, axis=1)[:, n - k : n - k + 1]
+    member = values >= edge - tolerance[:, None]
+    if np.count_nonzero(member) > n * k:
+        # Some rows tie at their edge.
+        within = values > edge + tolerance[:, None]
+        tied = member & ~within
+        missing = k - within.sum(axis=1, keepdims=True)
+        member = within | (tied & (np.cumsum(tied, axis=1) <= missing))
     return Neighbours(np.nonzero(member)[1].reshape(n, k), member)
+
+
+def _spread(closeness: F64) -> float:
+    """Largest minus smallest value off the diagonal."""
+    values = closeness.copy()
+    np.fill_diagonal(values, np.inf)
+    low = float(values.min())
+    np.fill_diagonal(values, -np.inf)
+    return float(values.max()) - low

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import Representation
-from numgeom_plugins.convergence.trace import Modes
+from numgeom_plugins.convergence.modes import Modes, key_of, rows_of
 from numgeom_plugins.convergence.variance import require_aligned, require_variance
 
 F64 = npt.NDArray[np.float64]
@@ -29,12 +29,8 @@ class _Procrustes(ABC):
         Incompatible
             If the rows do not vary.
         """
-
-        def derive() -> F64:
-            require_variance(rep)
-            return np.asarray(narrow(rep.workspace.centred) / np.sqrt(rep.workspace.energy), dtype=np.float64)
-
-        return rep.memo("convergence.procrustes", derive)
+        require_variance(rep)
+        return _factor(rep)
 
     def score(self, a: F64, b: F64) -> float:
         """The distance of two prepared factors."""
@@ -133,10 +129,22 @@ def narrow(rows: F64) -> F64:
 
 
 def _mode_factor(view: Modes) -> F64:
-    def derive() -> F64:
-        return np.asarray(narrow(view.coefficients) / np.linalg.norm(view.coefficients), dtype=np.float64)
+    """A factor of the mode Gram, at unit norm: the modes of a factor of the Gram, so that only that is made narrow."""
 
-    return view.observed.memo("convergence.mode_factor", derive)
+    def derive() -> F64:
+        factor = view.basis.T @ _factor(rows_of(view))
+        return np.asarray(factor / np.linalg.norm(factor), dtype=np.float64)
+
+    return rows_of(view).memo(f"convergence.mode_factor.{key_of(view)}", derive)
+
+
+def _factor(rep: Representation) -> F64:
+    """A factor ``(n, min(n, d))`` of the centred Gram, at unit norm."""
+
+    def derive() -> F64:
+        return np.asarray(narrow(rep.workspace.centred) / np.sqrt(rep.workspace.energy), dtype=np.float64)
+
+    return rep.memo("convergence.procrustes", derive)
 
 
 def _chord(a: F64, b: F64) -> float:

@@ -26,17 +26,19 @@ class _RSA(TraceMetric):
 
     def matrix(self, rep: Representation) -> F64:
         """The centred distances (or their ranks), with a zero diagonal."""
-        values = self.values(rep)
-        scale = float(np.abs(values).max(initial=0.0))
-        values -= values.mean()
-        if np.linalg.norm(values) <= ROUNDING * scale * np.sqrt(values.size):
+        matrix = self.distances(rep)
+        n = len(matrix)
+        scale = float(matrix.max(initial=0.0))
+        # The diagonal is 0, so that the sum is that of both triangles.
+        matrix -= matrix.sum() / (n * (n - 1))
+        np.fill_diagonal(matrix, 0.0)
+        if np.linalg.norm(matrix) <= ROUNDING * scale * n:
             raise no_contrast(self.name, "all pairs of rows are equally far apart")
-        matrix: F64 = squareform(values, checks=False)
         return matrix
 
     @abstractmethod
-    def values(self, rep: Representation) -> F64:
-        """The upper triangle, ``(n (n - 1) / 2,)``, row by row."""
+    def distances(self, rep: Representation) -> F64:
+        """Distances or their ranks, ``(n, n)``, not negative and with a zero diagonal, as a new array."""
 
 
 class SpearmanEuclideanRSA(_RSA):
@@ -62,12 +64,12 @@ class SpearmanEuclideanRSA(_RSA):
 
     name = "rsa_spearman_euclidean"
 
-    def values(self, rep: Representation) -> F64:
+    def distances(self, rep: Representation) -> F64:
         """Ranks of the squared distances: squaring keeps the order, and its rounding error is known."""
         work = rep.workspace
         norms = np.diagonal(work.gram)
         scale = squareform(norms[:, None] + norms[None, :], checks=False)
-        return average_ranks(squareform(work.squared_distances, checks=False), ROUNDING * scale)
+        return _ranked(squareform(work.squared_distances, checks=False), ROUNDING * scale)
 
 
 class PearsonEuclideanRSA(_RSA):
@@ -90,11 +92,10 @@ class PearsonEuclideanRSA(_RSA):
 
     name = "rsa_pearson_euclidean"
 
-    def values(self, rep: Representation) -> F64:
+    def distances(self, rep: Representation) -> F64:
         """Euclidean distances, relative to the root of the energy."""
-        return np.asarray(
-            squareform(rep.workspace.distances, checks=False) / np.sqrt(rep.workspace.energy), dtype=np.float64
-        )
+        found = rep.workspace.squared_distances / rep.workspace.energy
+        return np.asarray(np.sqrt(found, out=found), dtype=np.float64)
 
 
 class _Cosine(_RSA):
@@ -128,9 +129,9 @@ class SpearmanCosineRSA(_Cosine):
 
     name = "rsa_spearman_cosine"
 
-    def values(self, rep: Representation) -> F64:
+    def distances(self, rep: Representation) -> F64:
         """Ranks of the cosine distances."""
-        return average_ranks(1.0 - squareform(rep.workspace.cosines, checks=False), ROUNDING)
+        return _ranked(1.0 - squareform(rep.workspace.cosines, checks=False), ROUNDING)
 
 
 class PearsonCosineRSA(_Cosine):
@@ -153,6 +154,14 @@ class PearsonCosineRSA(_Cosine):
 
     name = "rsa_pearson_cosine"
 
-    def values(self, rep: Representation) -> F64:
+    def distances(self, rep: Representation) -> F64:
         """Cosine distances."""
-        return 1.0 - np.asarray(squareform(rep.workspace.cosines, checks=False), dtype=np.float64)
+        found = 1.0 - rep.workspace.cosines
+        np.fill_diagonal(found, 0.0)
+        return np.asarray(found, dtype=np.float64)
+
+
+def _ranked(values: F64, tolerance: F64 | float) -> F64:
+    """Average ranks of an upper triangle as a whole matrix."""
+    matrix: F64 = squareform(average_ranks(values, tolerance), checks=False)
+    return matrix

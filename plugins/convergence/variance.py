@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from numgeom import Incompatible, MeasurementWarning, Representation
 
 
@@ -19,9 +17,9 @@ def require_variance(rep: Representation) -> None:
     Incompatible
         If there are fewer than two rows, or they do not differ.
     """
-    work = rep.workspace
-    total = float(np.square(rep.matrix, dtype=np.float64).sum())
-    if rep.n < 2 or work.energy <= 1e-30 * total:
+    # No entry can hold more than the largest: this bound of the energy about 0 takes no copy of the rows.
+    bound = rep.matrix.size * float(max(rep.matrix.max(initial=0.0), -rep.matrix.min(initial=0.0))) ** 2
+    if rep.n < 2 or rep.workspace.energy <= 1e-30 * bound:
         raise Incompatible(
             f"all {rep.n} rows are equal, so there is no shape to compare; check that the source read "
             "trained rows, or give other numbers with --numbers."

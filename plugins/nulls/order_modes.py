@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ BASES = ("n", "log")
 
 # With m modes there are 2^(m - 1) distinct draws, as flipping all signs changes nothing: 8 modes reach p < .01.
 FEWEST = 8
+# A mode with less of the energy than this is not taken from the Gram, whose rounding is 1e-16 of the energy.
+SMALLEST_MODE = 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,22 +37,34 @@ class OrderModesView:
     ----------
     name : str
         ``"n"`` or ``"log"``.
-    observed : Representation
-        The residual ``basis @ coefficients``: the rows without the smooth shape.
+    rep : Representation
+        The rows themselves.
     basis : ndarray, shape (n, m)
         The modes that are left, orthonormal and each of mean 0; m = n - 1 - q.
-    coefficients : ndarray, shape (m, d)
-        The rows in that basis.
     """
 
     name: str
-    observed: Representation
+    rep: Representation
     basis: F64
-    coefficients: F64
+
+    @cached_property
+    def coefficients(self) -> F64:
+        """The rows in that basis, ``(m, d)``."""
+        return np.asarray(self.basis.T @ self.rep.workspace.centred, dtype=np.float64)
+
+    @cached_property
+    def observed(self) -> Representation:
+        """The residual ``basis @ coefficients``: the rows without the smooth shape."""
+        return self.rep.with_matrix(self.basis @ self.coefficients)
+
+    @property
+    def gram(self) -> F64:
+        """Inner products of the modes, ``(m, m)``, at unit norm; see :func:`mode_gram`."""
+        return mode_gram(self.rep, self.name, len(self.basis) - 1 - self.basis.shape[1])
 
     def signs(self, rng: np.random.Generator) -> F64:
         """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
-        return np.asarray(2.0 * rng.integers(0, 2, len(self.coefficients)) - 1.0, dtype=np.float64)
+        return np.asarray(2.0 * rng.integers(0, 2, self.basis.shape[1]) - 1.0, dtype=np.float64)
 
     def draw(self, rng: np.random.Generator) -> Representation:
         """The residual with the sign of each mode flipped at random."""
@@ -111,16 +125,70 @@ class OrderModes:
         return [self._view(rep, name) for name in self.bases]
 
     def _view(self, rep: Representation, name: str) -> OrderModesView:
-        basis = residual_modes(rep, name, self.q)
-        centred = rep.workspace.centred
-        coefficients = basis.T @ centred
-        # A residual at the rounding of the rows themselves would be compared as if it were signal.
-        if float(np.square(coefficients).sum()) <= 1e-28 * float(np.square(rep.matrix, dtype=np.float64).sum()):
-            raise Incompatible(
-                f"the rows hold nothing but the {self.q} smoothest modes in {name}, so order_modes has no residual to "
-                "compare; type order_modes(q=0) to compare the smooth shape itself."
-            )
-        return OrderModesView(name, rep.with_matrix(basis @ coefficients), basis, coefficients)
+        view = OrderModesView(name, rep, residual_modes(rep, name, self.q))
+        mode_gram(rep, name, self.q)
+        return view
+
+
+def mode_gram(rep: Representation, name: str, q: int) -> F64:
+    """Inner products of the modes of ``rep`` beyond the first ``q``, at unit norm; derived once a representation.
+
+    With V the modes and G the centred Gram it is ``V'GV``, which costs no product with the rows; for consecutive
+    numbers and the index n, V is the cosine transform. Where a mode holds so little that G's rounding is felt,
+    it comes from the coefficients ``V'X`` instead.
+
+    Parameters
+    ----------
+    rep : Representation
+    name : {"n", "log"}
+    q : int
+
+    Returns
+    -------
+    ndarray, shape (n - 1 - q, n - 1 - q)
+
+    Raises
+    ------
+    Incompatible
+        If fewer than 8 modes are left, or nothing is left of the rows.
+    """
+
+    def derive() -> F64:
+        basis, work = residual_modes(rep, name, q), rep.workspace
+        gram = np.zeros((1, 1))
+        if rep.d > rep.n and work.energy > 0.0:
+            gram = _transformed(rep, name, q, basis)
+        if float(np.diagonal(gram).min()) < SMALLEST_MODE:
+            coefficients = basis.T @ (work.centred / np.sqrt(work.energy or 1.0))
+            gram = coefficients @ coefficients.T
+            total = float(np.square(rep.matrix / np.sqrt(work.energy or 1.0), dtype=np.float64).sum())
+            # A residual at the rounding of the rows themselves would be compared as if it were signal.
+            if float(np.trace(gram)) <= 1e-28 * total:
+                raise Incompatible(
+                    f"the rows hold nothing but the {q} smoothest modes in {name}, so order_modes has no residual to "
+                    "compare; type order_modes(q=0) to compare the smooth shape itself."
+                )
+        gram /= np.linalg.norm(gram)
+        return np.asarray(gram, dtype=np.float64)
+
+    return rep.memo(f"nulls.mode_gram.{name}.{q}", derive)
+
+
+def _transformed(rep: Representation, name: str, q: int, basis: F64) -> F64:
+    """``V'GV`` at unit energy."""
+    from scipy.fft import dct
+    from scipy.linalg.blas import dtrmm
+
+    gram = rep.workspace.gram / rep.workspace.energy
+    if name == "n" and rep.is_contiguous:
+        modes = dct(dct(gram, axis=1, norm="ortho").T, axis=1, norm="ortho")[q + 1 :, q + 1 :]
+        # Every cosine is positive at the first number.
+        signs = np.sign(basis[0])
+        return np.asarray(modes * signs * signs[:, None], dtype=np.float64)
+    # Half of the symmetric G, by a triangular product: V'GV = W + W' with W = V'TV.
+    np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
+    half = dtrmm(1.0, gram.T, basis.T, side=1, lower=1) @ basis
+    return np.asarray(half + half.T, dtype=np.float64)
 
 
 def residual_modes(rep: Representation, name: str, q: int) -> F64:

@@ -45,6 +45,14 @@ class SmoothView:
     smooth_share: float
     factor: F64
 
+    @classmethod
+    def of(cls, rep: Representation, kernel: str, smooth_share: float, covariance: F64) -> SmoothView:
+        """The view on curves with this covariance of one column, of unit trace, at the energy of the rows."""
+        roots, vectors = np.linalg.eigh(covariance)
+        width = int(rep.provenance.get("width", rep.d))
+        scale = np.sqrt(np.clip(roots, 0.0, None) * rep.workspace.energy / width)
+        return cls("", rep, kernel, smooth_share, vectors * scale)
+
     def draw(self, rng: np.random.Generator) -> Representation:
         """One surrogate, around the mean row."""
         rep = self.observed
@@ -128,16 +136,13 @@ class SmoothSurrogate:
         values = rep.numbers.astype(np.float64)
         index = values if self.index == "n" else np.sign(values) * np.log1p(np.abs(values))
         apart = np.abs(index[:, None] - index[None, :])
-        profile = _Profile(apart)
-        kernel, share, covariance = _fit(profile, apart, rep.workspace.gram)
-        roots, vectors = np.linalg.eigh(covariance)
-        width = int(rep.provenance.get("width", rep.d))
-        scale = np.sqrt(np.clip(roots, 0.0, None) * energy / width)
-        view = SmoothView("", rep, kernel, share, vectors * scale)
+        shortest = float(np.diff(index).min())
+        profile = Profile(apart, shortest)
+        view = SmoothView.of(rep, *fit(profile, apart, rep.workspace.gram, shortest))
         self._require_likeness(view, profile)
         return view
 
-    def _require_likeness(self, view: SmoothView, profile: _Profile) -> None:
+    def _require_likeness(self, view: SmoothView, profile: Profile) -> None:
         """Refuse surrogates whose lag profile, PC1 share or k_90 are not those of the rows."""
         rng = np.random.default_rng(0)
         drawn = np.stack([_looks(view.draw(rng), profile) for _ in range(CHECKED)])
@@ -158,12 +163,19 @@ class SmoothSurrogate:
             )
 
 
-class _Profile:
-    """Means of a symmetric matrix over bins of distance in the index."""
+class Profile:
+    """Means of a symmetric matrix over bins of distance in the index.
 
-    def __init__(self, apart: F64) -> None:
-        off = apart[~np.eye(len(apart), dtype=bool)]
-        edges = np.geomspace(off.min(), off.max(), BINS + 1)[1:-1]
+    Parameters
+    ----------
+    apart : ndarray, shape (n, n)
+        Distances.
+    shortest : float
+        Where the bins begin, above 0; shorter distances go to the first.
+    """
+
+    def __init__(self, apart: F64, shortest: float) -> None:
+        edges = np.geomspace(shortest, apart.max(), BINS + 1)[1:-1]
         bins = 1 + np.searchsorted(edges, apart.ravel(), side="left")
         bins[:: len(apart) + 1] = 0
         held, self._bins = np.unique(bins, return_inverse=True)
@@ -180,20 +192,39 @@ class _Profile:
         return f"distance {self._distance[place]:.3g}"
 
 
-def _looks(rep: Representation, profile: _Profile) -> F64:
+def _looks(rep: Representation, profile: Profile) -> F64:
     """The lag profile, then PC1 share and k_90."""
     shares = rep.workspace.spectrum / rep.workspace.spectrum.sum()
     k_90 = np.argmax(np.cumsum(shares) >= 0.9 - 1e-12) + 1
     return np.append(profile(rep.workspace.gram), [shares[0], k_90])
 
 
-def _fit(profile: _Profile, apart: F64, gram: F64) -> tuple[str, float, F64]:
-    """Kernel, share of the smooth part, and the covariance at unit trace that fit the profile best."""
+def fit(profile: Profile, apart: F64, gram: F64, shortest: float) -> tuple[str, float, F64]:
+    """The smooth and the white part that fit the profile of a centred Gram best.
+
+    Parameters
+    ----------
+    profile : Profile
+    apart : ndarray, shape (n, n)
+        Distances.
+    gram : ndarray, shape (n, n)
+    shortest : float
+        The kernels tried have lengths from twice this.
+
+    Returns
+    -------
+    kernel : str
+        ``"walk"``, ``"matern 1/2, length 30"``, or ``"white"``.
+    share : float
+        Of the smooth part in the energy, in [0, 1].
+    covariance : ndarray, shape (n, n)
+        Of one column, at unit trace.
+    """
     n = len(apart)
     centring = np.eye(n) - 1.0 / n
     seen, white = profile(gram), profile(centring)
     best = (np.inf, "white", 0.0, centring / (n - 1))
-    for name, kernel in _kernels(apart):
+    for name, kernel in _kernels(apart, shortest):
         kernel -= kernel.mean(axis=0)
         kernel -= kernel.mean(axis=1, keepdims=True)
         kernel /= np.trace(kernel)
@@ -205,11 +236,10 @@ def _fit(profile: _Profile, apart: F64, gram: F64) -> tuple[str, float, F64]:
     return best[1:]
 
 
-def _kernels(apart: F64) -> Iterator[tuple[str, F64]]:
+def _kernels(apart: F64, shortest: float) -> Iterator[tuple[str, F64]]:
     """Random walk, whose centred kernel is that of ``-|t - t'| / 2``, and Matern kernels of several lengths."""
     yield "walk", -apart / 2.0
-    smallest = float(apart[~np.eye(len(apart), dtype=bool)].min())
-    for length in np.geomspace(2.0 * smallest, 2.0 * float(apart.max()), 12):
+    for length in np.geomspace(2.0 * shortest, 2.0 * float(apart.max()), 12):
         for order, root in (("1/2", 1.0), ("3/2", 3.0), ("5/2", 5.0)):
             ratio = np.sqrt(root) * apart / length
             factor = {"1/2": 1.0, "3/2": 1.0 + ratio, "5/2": 1.0 + ratio + ratio**2 / 3.0}[order]
