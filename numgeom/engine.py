@@ -28,7 +28,7 @@ from numgeom.singles import OBSERVED, Measured, Reduction, measure, probe, reduc
 from numgeom.store import Store, digest
 
 # Bumped when the way in which scores are held against nulls changes; part of every cache key.
-ENGINE_VERSION = 3
+ENGINE_VERSION = 4
 FEWEST_SHARED = 4
 
 Progress = Callable[[str, int, int], None]

@@ -106,6 +106,7 @@ WARNING_CODES = {
     "W-TOKENFORM": "token forms are mixed, or a dummy prefix is in play",
     "W-UNTRAINED": "some tokens look untrained",
     "W-CLIP": "a neighbourhood parameter was lowered to what the number of rows allows",
+    "W-PARTS": "the neighbour graph fell into parts: distances between them mean little; raise the neighbours",
     "W-SEED": "a stochastic result of a single seed",
     "W-DTYPE": "linear algebra in half precision",
     "W-ANISO": "the mean vector holds over 30 % of the energy, and raw cosines feel it",

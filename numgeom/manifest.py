@@ -88,6 +88,11 @@ def make_manifest(
             }
             for choice in _nulls(experiment, catalog)
         },
+        "words": {
+            choice.label: {name: {str(value): word for value, word in held.items()} for name, held in words.items()}
+            for choice in (*experiment.geometry, *experiment.fidelity)
+            if (words := choice.spec.words)
+        },
         "representations": [
             {
                 "model": model,

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -188,14 +189,20 @@ def reduce_and_judge(
         if null is not None:
             try:
                 view = single_view(null, rep)
+                rngs = generators(seed, null.label, rep.numbers, draws)
                 with caveats([]):
-                    for rng in generators(seed, null.label, rep.numbers, draws):
-                        drawn.append(reduce(reducer, view.draw(rng), seed))
+                    if null.spec.permutes_rows and not reducer.spec.supervised:
+                        # The cloud is the same, and so is its reduction: only the numbers move.
+                        orders = draw_permutations(null.spec, null.params, rep.numbers, rngs)
+                        drawn = [_renumbered(reduced, order) for order in orders]
+                    else:
+                        drawn = [reduce(reducer, view.draw(rng), seed, control=True) for rng in rngs]
             except Exception as error:
                 problem_of_null = error
             else:
                 # Rows that were only reordered keep their colours: what is left of a gradient is the plot.
-                result.coordinates[null.label] = _coordinates(drawn[0], labelled=null.spec.permutes_rows)
+                labelled = null.spec.permutes_rows or null.spec.numbered
+                result.coordinates[null.label] = _coordinates(drawn[0], labelled=labelled)
         for metric in metrics:
             cell = (metric.label, _label(null))
             own = list(codes)
@@ -217,27 +224,47 @@ def reduce_and_judge(
     return result
 
 
-def reduce(reducer: Choice[ReducerSpec], rep: Representation, seed: int) -> Representation:
+def reduce(reducer: Choice[ReducerSpec], rep: Representation, seed: int, *, control: bool = False) -> Representation:
     """The ``(n, k)`` reduction of a representation; its ``origin`` is the representation.
+
+    Its provenance holds the fitted transformer (``fitted``), whether it is a control (``control``), and for a
+    reducer that draws at random what another seed gives (``again``, ``(seed) -> (n, k)``).
 
     Raises
     ------
     NumgeomError
         If the reducer returns something that is not ``(n, k)`` and finite.
     """
+    model, points = _fitted(reducer, rep, seed)
+    made: dict[str, Any] = {"reducer": reducer.label, "seed": seed, "fitted": model, "control": control}
+    if not reducer.spec.deterministic:
+        made["again"] = cache(lambda other: _fitted(reducer, rep, other)[1])
+    return Representation(points, rep.numbers, rep.token_ids, made, origin=rep)
+
+
+def _fitted(reducer: Choice[ReducerSpec], rep: Representation, seed: int) -> tuple[Any, npt.NDArray[np.float64]]:
     kind = reducer.spec.load()
     params = dict(reducer.params)
     if "random_state" in inspect.signature(kind).parameters:
         params["random_state"] = seed
     rows = rep.matrix.astype(np.float64)
-    if reducer.spec.supervised:
-        points = kind(**params).fit_transform(rows, rep.numbers)
-    else:
-        points = kind(**params).fit_transform(rows)
-    points = np.asarray(points, dtype=np.float64)
+    model = kind(**params)
+    found = model.fit_transform(rows, rep.numbers) if reducer.spec.supervised else model.fit_transform(rows)
+    points = np.asarray(found, dtype=np.float64)
     if points.ndim != 2 or points.shape[0] != rep.n or not np.isfinite(points).all():
         raise NumgeomError(f"reducer {reducer.label} gave shape {points.shape}; it must give {rep.n} finite rows.")
-    return Representation(points, rep.numbers, rep.token_ids, {"reducer": reducer.label, "seed": seed}, origin=rep)
+    return model, points
+
+
+def _renumbered(reduced: Representation, order: npt.NDArray[np.int64]) -> Representation:
+    """A reduction, and what it was reduced from, with the rows in another order under the same numbers."""
+    assert reduced.origin is not None
+    made = dict(reduced.provenance)
+    again: Callable[[int], npt.NDArray[np.float64]] | None = made.get("again")
+    if again is not None:
+        made["again"] = lambda seed: again(seed)[order]
+    points = reduced.matrix[order]
+    return Representation(points, reduced.numbers, reduced.token_ids, made, origin=reduced.origin.permuted(order))
 
 
 def probe(

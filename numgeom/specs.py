@@ -236,7 +236,11 @@ class GeometrySpec(Spec):
     nulls : tuple of str
         The controls drawn beside it.
     of_reduction : bool
-        Whether it judges a reduction (``rep.origin`` is then the cloud that was reduced).
+        Whether it judges a reduction (``rep.origin`` is then the cloud that was reduced, and ``rep.provenance`` says
+        how: ``fitted``, ``control``, ``again``).
+    words : mapping
+        For a measure that is a verdict, the word of each value: ``{"verdict": {1.0: "yes", 0.0: "no"}}``. Tables print
+        the word.
     """
 
     kind: ClassVar[str] = "geometry metric"
@@ -247,6 +251,7 @@ class GeometrySpec(Spec):
     invariant_to: frozenset[str] = frozenset()
     nulls: tuple[str, ...] = ("row_permutation", "iid_gaussian")
     of_reduction: bool = False
+    words: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         Spec.__post_init__(self)
@@ -319,6 +324,8 @@ class NullSpec(Spec):
         In words.
     permutes_rows : bool
         Whether it only reorders rows: metrics may then reindex what they prepared.
+    numbered : bool
+        Whether row i of a draw still stands for number i, as that of a smooth curve does: pictures then colour it.
     uniform : bool
         Whether it draws every order of the rows with the same probability: a metric's ``null_moments`` are then
         its exact moments, and nothing is drawn where the metric has them.
@@ -333,6 +340,7 @@ class NullSpec(Spec):
     keeps: str
     destroys: str
     permutes_rows: bool = False
+    numbered: bool = False
     uniform: bool = False
     claim: str = ""
     warning: str = ""

@@ -62,14 +62,16 @@ def all_tables(
     figures : DataFrame, optional
         Series and squares.
     """
-    nulls = manifest.get("nulls", {})
+    nulls, words = manifest.get("nulls", {}), manifest.get("words", {})
     found: list[Table] = []
     for (kind, numbers), part in _grouped(frame.assign(asked=_asked(frame)), ["kind", "asked"]):
         labelled = _labelled(part)
         if kind == "convergence":
             found += convergence_tables(labelled, numbers, nulls)
         else:
-            found += [_described(group, kind, key, numbers) for key, group in _grouped(labelled, _TABLE_KEYS[kind])]
+            labelled["reducer"] = _reducers(labelled)
+            for key, group in _grouped(labelled, _TABLE_KEYS[kind]):
+                found.append(_described(group, kind, key, numbers, words.get(key[-1], {})))
     for (model, source, reducer, numbers), points in _grouped(coordinates, ["model", "source", "reducer", "numbers"]):
         found.append(
             Table(
@@ -77,9 +79,19 @@ def all_tables(
                 "coordinates",
                 f"{reducer} of {model} ({source}), numbers {numbers}",
                 points.drop(columns="numbers").reset_index(drop=True),
+                _of_picture(frame, model, source, reducer, numbers, words),
             )
         )
     return found + _figure_tables(pd.DataFrame() if figures is None else figures, nulls)
+
+
+def _reducers(frame: pd.DataFrame) -> list[str]:
+    """Names of the reducers, with their parameters where one reducer is used with several sets of them."""
+    used = frame[["reducer", "reducer_params"]].drop_duplicates()["reducer"].value_counts()
+    return [
+        f"{name}({params})" if used[name] > 1 else name
+        for name, params in zip(frame["reducer"], frame["reducer_params"], strict=True)
+    ]
 
 
 def _figure_tables(figures: pd.DataFrame, nulls: Mapping[str, Any]) -> list[Table]:
@@ -246,8 +258,44 @@ def _squares(group: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _described(group: pd.DataFrame, kind: str, key: Sequence[str], numbers: str) -> Table:
-    """One metric of single models: a value row a model, then a row for the mean and the z of each control."""
+def _of_picture(
+    frame: pd.DataFrame, model: str, source: str, reducer: str, numbers: str, words: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """What was measured of a reduction, one line a metric, verdicts first; the tables hold its controls."""
+    name, _, inner = reducer.partition("(")
+    part = frame[
+        (frame["kind"] == "reduction")
+        & (frame["model_a"] == model)
+        & (frame["source_a"] == source)
+        & (frame["reducer"] == name)
+        & (_asked(frame) == numbers)
+        & (frame["status"] == "ok")
+    ]
+    given = inner.rstrip(")").split(", ") if inner else []
+    fits = [text for text in dict.fromkeys(part["reducer_params"]) if set(given) <= set(text.split(", "))]
+    if len(fits) != 1:
+        return ()
+    notes: list[str] = []
+    for metric, held in _grouped(part[part["reducer_params"] == fits[0]], ["metric"]):
+        verdicts = words.get(metric[0], {})
+        said = []
+        for measure, rows in _grouped(held, ["measure"]):
+            value = float(rows["value"].iloc[0])
+            if measure[0] in verdicts:
+                notes.insert(0, f"{measure[0].replace('_', ' ')}: {verdicts[measure[0]].get(str(value), value)}")
+                continue
+            said.append(f"{measure[0]} {value:.3g}")
+        notes.append(f"{metric[0]}: " + "; ".join(said))
+    return tuple(notes)
+
+
+def _described(
+    group: pd.DataFrame, kind: str, key: Sequence[str], numbers: str, words: Mapping[str, Mapping[str, str]]
+) -> Table:
+    """One metric of single models: a value row a model, then a row for the mean and the z of each control.
+
+    A value that is a verdict is written as its word.
+    """
     rows: list[dict[str, Any]] = []
     for (model, n), one in _grouped(group, ["a", "n"]):
         lines: dict[str, dict[str, Any]] = {}
@@ -258,7 +306,8 @@ def _described(group: pd.DataFrame, kind: str, key: Sequence[str], numbers: str)
             for line, column in entries:
                 row = lines.setdefault(line, {"model": model, "n": n, **({} if kind == "probe" else {"row": line})})
                 if held["measure"] and (held["measure"] not in row or pd.isna(row[held["measure"]])):
-                    row[held["measure"]] = held[column]
+                    said = words.get(held["measure"], {}) if line == "value" else {}
+                    row[held["measure"]] = said.get(str(held[column]), held[column])
         codes = _codes(one)
         if codes:
             lines["value"]["warnings"] = codes

@@ -198,7 +198,9 @@ def test_amplitudes_of_a_helix_are_its_radii() -> None:
 
 
 def test_synthetic_faults() -> None:
-    assert "Allowed: circle, copies, digits, helix, iid, line, log_line, residues, walk" in message(lambda: synthetic("spiral"), UnknownName)
+    assert "Allowed: circle, copies, digits, helix, iid, line, log_line, residues, walk" in message(
+        lambda: synthetic("spiral"), UnknownName
+    )
     assert "did you mean 'seed'" in message(lambda: synthetic("walk?sead=3"), UnknownName)
     assert "d is 'wide'; it must be a number" in message(lambda: synthetic("walk?d=wide"))
     assert "d is '2.5'; it must be a whole number, at least 1" in message(lambda: synthetic("walk?d=2.5"))

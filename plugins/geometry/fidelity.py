@@ -10,11 +10,15 @@ from sklearn.manifold import trustworthiness
 
 from numgeom import Incompatible, MeasurementWarning, Representation
 from numgeom_plugins.geometry.ranks import pairs, unit_ranks
+from numgeom_plugins.geometry.stability import stability
 
 F64 = npt.NDArray[np.float64]
 
+# What a fitted reducer may say of its own end, and the name of the measure.
+LOSSES = {"kl_divergence_": "kl_divergence", "stress_": "final_stress", "negative_share_": "negative_share"}
 
-def fidelity(rep: Representation, neighbours: int = 10) -> dict[str, float]:
+
+def fidelity(rep: Representation, neighbours: int = 10, seeds: int = 5) -> dict[str, float]:
     """Neighbours, distances and order in a reduction, held against its origin; all free of scale.
 
     - ``trustworthiness``: whether neighbours in the reduction were neighbours before, in [0, 1];
@@ -26,16 +30,22 @@ def fidelity(rep: Representation, neighbours: int = 10) -> dict[str, float]:
     - ``order_spearman``: the largest ``|Spearman(axis, number)|`` over the axes, in [0, 1]; its null takes
       the same largest;
     - ``path_smoothness``: mean distance between rows successive in number, divided by the mean distance of
-      all pairs, at least 0; about 1 for shuffled labels, near 0 for a smooth path.
+      all pairs, at least 0; about 1 for shuffled labels, near 0 for a smooth path;
+    - ``seed_procrustes``, ``seed_neighbours``: agreement of the layouts of several seeds, in [0, 1], of a reducer
+      that draws at random: mean Procrustes similarity, and mean share of common neighbours;
+    - ``kl_divergence``, ``final_stress``, ``negative_share``: what the reducer minimised, where it says so; at
+      least 0.
 
-    The first five judge the picture, the last two the numbers in it. An exact copy scores 1, 1, 1, 1, 0.
+    The first five judge the picture, the next two the numbers in it. An exact copy scores 1, 1, 1, 1, 0.
 
     Parameters
     ----------
     rep : Representation
         A reduction; its ``origin`` is the cloud that was reduced.
     neighbours : int, default 10
-        Size of the neighbourhoods of trustworthiness and continuity; below n / 2, else lowered (W-CLIP).
+        Size of the neighbourhoods of trustworthiness, continuity and stability; below n / 2, else lowered (W-CLIP).
+    seeds : int, default 5
+        Layouts that are compared for stability, the present one included; controls take two.
 
     Returns
     -------
@@ -44,16 +54,16 @@ def fidelity(rep: Representation, neighbours: int = 10) -> dict[str, float]:
     Raises
     ------
     Incompatible
-        If ``rep`` is no reduction, ``neighbours`` is below 1, or all points of one side coincide.
+        If ``rep`` is no reduction, ``neighbours`` is below 1 or ``seeds`` below 2, or all points of one side coincide.
 
     Warns
     -----
     MeasurementWarning
-        W-DUP where the origin has duplicate rows: their neighbours are a matter of row order.
+        W-DUP where the origin has duplicate rows: their neighbours are a matter of row order. W-SEED below 5 seeds.
 
     References
     ----------
-    Venna & Kaski 2006; Lee & Verleysen 2009 and Lee et al. 2013 (R_NX and its area); Kruskal 1964.
+    Venna & Kaski 2006; Lee & Verleysen 2009 and Lee et al. 2013 (R_NX and its area); Kruskal 1964; Gower 1975.
 
     Examples
     --------
@@ -89,7 +99,15 @@ def fidelity(rep: Representation, neighbours: int = 10) -> dict[str, float]:
         "stress_1": _stress(far, near),
         "order_spearman": min(1.0, max(abs(float(unit_ranks(axis, "fidelity: an axis") @ rank)) for axis in axes)),
         "path_smoothness": float(successive.mean() / near.mean()),
+        **stability(rep, size, seeds),
+        **_losses(rep),
     }
+
+
+def _losses(rep: Representation) -> dict[str, float]:
+    """What the fitted reducer says it came to."""
+    fitted = rep.provenance.get("fitted")
+    return {name: float(getattr(fitted, held)) for held, name in LOSSES.items() if hasattr(fitted, held)}
 
 
 def _stress(far: F64, near: F64) -> float:

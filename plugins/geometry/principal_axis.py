@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh
 
 from numgeom import Representation
+from numgeom_plugins.geometry.leading import leading
 
 F64 = npt.NDArray[np.float64]
 
@@ -30,8 +30,7 @@ def principal_axis(rep: Representation) -> F64:
     """
 
     def compute() -> F64:
-        n = rep.n
-        axis = eigh(rep.workspace.gram, subset_by_index=[n - 1, n - 1])[1][:, 0]
+        axis = leading(rep.workspace.gram, 1)[1][:, 0]
         return np.asarray(axis * np.sign(axis[np.argmax(np.abs(axis))]), dtype=np.float64)
 
     return rep.memo("geometry.principal_axis", compute)

@@ -97,6 +97,7 @@ def numgeom_nulls() -> Iterable[NullSpec]:
             reference="Theiler et al. 1992; Prichard & Theiler 1994",
             keeps="the power spectrum of every column and the cross-spectra between columns",
             destroys="phase relations between frequencies, and the end points",
+            numbered=True,
         ),
         NullSpec(
             name="order_modes",
@@ -118,6 +119,7 @@ def numgeom_nulls() -> Iterable[NullSpec]:
             reference="Matheron 1963 (variogram and nugget)",
             keeps="smoothness, order, width and noise: the lag profile, the share of PC1 and k_90",
             destroys="everything else: digits, codes, directions",
+            numbered=True,
         ),
         NullSpec(
             name="iid_gaussian",

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.manifold import TSNE as SklearnTSNE  # noqa: N811
 
-from numgeom_plugins.reducers.limits import lowered, require_components, require_spread
+from numgeom_plugins.reducers.limits import lowered, require_components, require_spread, without_unit
 
 
 class TSNE(SklearnTSNE):  # type: ignore[misc]
@@ -52,7 +52,7 @@ class TSNE(SklearnTSNE):  # type: ignore[misc]
         # scikit-learn reads its own parameter; the one that the user set comes back whatever happens.
         self.perplexity = self.perplexity_
         try:
-            layout: npt.NDArray[Any] = super().fit_transform(X)
+            layout: npt.NDArray[Any] = super().fit_transform(without_unit(rows, self.metric))
         finally:
             self.perplexity = asked
         return layout

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import MeasurementWarning
-from numgeom_plugins.reducers.limits import lowered, require_components, require_spread
+from numgeom_plugins.reducers.limits import lowered, require_components, require_spread, without_unit
 
 with warnings.catch_warnings():
     # Its optional parametric variant wants TensorFlow; numgeom does not use that variant.
@@ -59,7 +59,7 @@ class UMAP(umap.UMAP):  # type: ignore[misc]
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always")
-                super().fit(X, y, ensure_all_finite, **kwargs)
+                super().fit(without_unit(rows, self.metric), y, ensure_all_finite, **kwargs)
         finally:
             self.n_neighbors = asked
         for warning in caught:
