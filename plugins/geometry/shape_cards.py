@@ -100,6 +100,16 @@ def cards() -> list[GeometrySpec]:
             nulls=("within_digit_length", "row_permutation"),
         ),
         GeometrySpec(
+            name="value_or_string",
+            summary='Whether "007" lies near "7", near "001" to "009" or near "700": ranks by cosine among all of them',
+            reference="definition ours",
+            target=f"{_HERE}.value_or_string:ValueOrString",
+            range=(0.0, 1.0),
+            min_numbers=2,
+            invariant_to=frozenset({"orthogonal", "scale", "permutation"}),
+            nulls=("row_permutation",),
+        ),
+        GeometrySpec(
             name="digit_model",
             summary="Additive code of digits: R2 of numbers left out, gain by interactions, share of each digit place",
             reference="definitions ours; type-II sums of squares: Yates 1934",

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numgeom import ModelSpec, NumberSet, Representation, SourceError, Tokenizer
 from numgeom_plugins.sources import fp8
 from numgeom_plugins.sources.checkpoint_folder import CheckpointFolder
-from numgeom_plugins.sources.control import control_ids
+from numgeom_plugins.sources.control import Control
 from numgeom_plugins.sources.embedding_tensor import find_embedding, tied
 from numgeom_plugins.sources.safetensors_rows import FLOATS, TensorInfo
 
@@ -39,8 +39,9 @@ def read_checkpoint(model: ModelSpec, numbers: NumberSet, *, read: str, tensor: 
     -------
     Representation
         Rows as stored (bfloat16 widened to float32, eight-bit floats also scaled), with up to 1,000 rows of random
-        tokens that are no numbers. Provenance: tensor, dtype, files, tied, tokenizer, tokenizer_digest, form,
-        random_token_ids (of those rows), notes.
+        tokens that are no numbers, and the rows of digits with zeros in front ("007"). Provenance: tensor, dtype,
+        files, tied, tokenizer, tokenizer_digest, form, random_token_ids (of those rows), strings_in_vocabulary (of
+        which so many are read as a server can be asked for), notes.
 
     Raises
     ------
@@ -111,8 +112,8 @@ def embed(
             f"number {int(values[at])} has token id {int(ids[at])}, but {info.name!r} of {checkpoint.name} has "
             f"only {count} rows: tokenizer and weights do not belong together; put the model's own tokenizer there."
         )
-    random_ids = control_ids(tokenizer, ids, count)
-    every = np.concatenate([ids, random_ids])
+    control = Control.of(tokenizer, numbers, ids, count)
+    every = np.concatenate([ids, control.ids])
     rows, scaled = embedding_rows(checkpoint, info, every)
     notes = [*chosen.notes, *tokenizer.notes, *scaled]
     if read == "output":
@@ -124,10 +125,7 @@ def embed(
         notes += _output_notes(checkpoint, info.name, every, rows, tokenizer)
     else:
         notes += _run_time_notes(checkpoint, info)
-    control = rows[len(ids) :]
-    whole = np.isfinite(control).all(axis=1)
-    if not whole.all():
-        notes.append(f"{int((~whole).sum())} random rows with NaN or infinity left out")
+    fields, random_ids = control.fields(rows[len(ids) :], notes)
     notes += checkpoint.notes
     return Representation(
         rows[: len(ids)],
@@ -142,11 +140,12 @@ def embed(
             "tied": _stated_tied(checkpoint),
             "tokenizer": tokenizer.name,
             "tokenizer_digest": vocabulary_digest(tokenizer),
-            "random_token_ids": random_ids[whole].tolist(),
+            "random_token_ids": random_ids,
+            "strings_in_vocabulary": control.string_count,
             "form": numbers.form,
             "notes": notes,
         },
-        random_rows=control[whole] if whole.any() else None,
+        **fields,
     )
 
 

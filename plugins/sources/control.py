@@ -1,18 +1,120 @@
-"""The random tokens that a model's numbers are held against, drawn so that a server is asked few enough times."""
+"""What numbers are held against: random tokens, drawn so that a server is asked few enough times, and "007"."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from numgeom import Tokenizer
+from numgeom import NumberSet, Tokenizer
+from numgeom.numbers import SPACE
+from numgeom.representation import is_padded
 from numgeom_plugins.sources.row_runs import MOST_RUNS, MOST_WASTE, row_runs
 
 COUNT = 1000
+MOST_STRINGS = 1110  # as many as there are strings of up to three digits
+STRING_RUNS = 30  # requests that strings may always add, where the numbers and random tokens take them all
 SEED = 0
 LONGEST_RUN = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """The vocabulary entries that are read beside the numbers.
+
+    Attributes
+    ----------
+    random_ids : ndarray of int, shape (r,)
+    strings : mapping of str to int
+        Digits with zeros in front, to token id: by length, then by value, as many as a server is asked for.
+    string_count : int
+        How many there are in the vocabulary.
+    """
+
+    random_ids: npt.NDArray[np.int64]
+    strings: Mapping[str, int]
+    string_count: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, numbers: NumberSet, ids: npt.NDArray[np.int64], rows: int) -> Control:
+        """What there is of both in a vocabulary.
+
+        Parameters
+        ----------
+        tokenizer : Tokenizer
+        numbers : NumberSet
+            Its form is that of the strings.
+        ids : ndarray of int
+            Of the numbers.
+        rows : int
+            Of the tensor.
+        """
+        drawn, found = control_ids(tokenizer, ids, rows), padded_strings(tokenizer, numbers, rows)
+        asked = np.concatenate([ids, drawn])
+        most = max(MOST_RUNS, _requests(asked) + STRING_RUNS)
+        tokens = np.fromiter(found.values(), dtype=np.int64)
+        fit = next(k for k in range(len(found), -1, -1) if _requests(np.concatenate([asked, tokens[:k]])) <= most)
+        return cls(drawn, dict(islice(found.items(), fit)), len(found))
+
+    @property
+    def ids(self) -> npt.NDArray[np.int64]:
+        """``(r + s,)``: of the random tokens, then of the strings."""
+        return np.concatenate([self.random_ids, np.fromiter(self.strings.values(), dtype=np.int64)])
+
+    def fields(self, rows: npt.NDArray[Any], notes: list[str]) -> tuple[dict[str, Any], list[int]]:
+        """The fields of a representation, and the ids of its random rows; rows that are not finite are left out.
+
+        Parameters
+        ----------
+        rows : ndarray, shape (r + s, d)
+            In the order of ``ids``.
+        notes : list of str
+            Where it is said what was left out.
+        """
+        whole, count = np.isfinite(rows).all(axis=1), len(self.random_ids)
+        for what, kept in (("random", whole[:count]), ("string", whole[count:])):
+            if not kept.all():
+                notes.append(f"{int((~kept).sum())} {what} rows with NaN or infinity left out")
+        strings = tuple(text for text, kept in zip(self.strings, whole[count:], strict=True) if kept)
+        fields = {
+            "random_rows": rows[:count][whole[:count]] if whole[:count].any() else None,
+            "string_rows": rows[count:][whole[count:]] if strings else None,
+            "strings": strings,
+        }
+        return fields, self.random_ids[whole[:count]].tolist()
+
+
+def padded_strings(tokenizer: Tokenizer, numbers: NumberSet, rows: int) -> dict[str, int]:
+    """Strings of digits with zeros in front that are one vocabulary entry, such as "007": the same value, another text.
+
+    Parameters
+    ----------
+    tokenizer : Tokenizer
+    numbers : NumberSet
+        Of its form: with one space before the digits where the set has one.
+    rows : int
+        Of the tensor; ids beyond are left out.
+
+    Returns
+    -------
+    dict of str to int
+        Digits to token id, by length, then by value; the first 1,110 where there are more.
+
+    Examples
+    --------
+    >>> from numgeom.testing.tokenizer import FakeTokenizer
+    >>> padded_strings(FakeTokenizer(single=[12]), NumberSet.parse("0..9"), 100)
+    {}
+    """
+    from numgeom_plugins.sources.tokenizers import digit_strings
+
+    found = digit_strings(tokenizer, space=numbers.template == SPACE).items()
+    return dict(islice(((text, token) for text, token in found if is_padded(text) and token < rows), MOST_STRINGS))
 
 
 def control_ids(tokenizer: Tokenizer, ids: npt.NDArray[np.int64], rows: int) -> npt.NDArray[np.int64]:
@@ -74,3 +176,10 @@ def run_length(ids: npt.NDArray[np.int64]) -> int:
     own = row_runs(wanted, most_gap=0, longest=max(1, int(wanted.max(initial=0))), most_runs=1, most_waste=waste)
     left = max(1, MOST_RUNS - len(own))
     return min(LONGEST_RUN, 1 << (math.ceil(COUNT / left) - 1).bit_length())
+
+
+def _requests(ids: npt.NDArray[np.int64]) -> int:
+    """How many requests a server is asked for rows at most, whatever the connection."""
+    rows = np.unique(ids)
+    longest = max(1, int(rows.max(initial=0)) + 1)
+    return len(row_runs(rows, most_gap=0, longest=longest, most_runs=MOST_RUNS, most_waste=MOST_WASTE * rows.size))

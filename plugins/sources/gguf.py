@@ -112,6 +112,7 @@ def read_gguf(model: ModelSpec, numbers: NumberSet, *, read: str) -> Representat
             "tokenizer": tokenizer.name,
             "tokenizer_digest": vocabulary_digest(tokenizer),
             "random_token_ids": random_ids,
+            "strings_in_vocabulary": control.string_count,
             "form": numbers.form,
             "notes": notes,
         },

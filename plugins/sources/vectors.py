@@ -46,7 +46,8 @@ def read_vectors(model: ModelSpec, numbers: NumberSet, *, read: str, seed: int =
     Returns
     -------
     Representation
-        float64 rows of text, float32 rows of binary files; ``token_ids`` are positions in the file, from 0.
+        float64 rows of text, float32 rows of binary files; ``token_ids`` are positions in the file, from 0. Words
+        that are digits with zeros in front ("007") are the strings.
 
     Raises
     ------
@@ -81,6 +82,9 @@ def read_vectors(model: ModelSpec, numbers: NumberSet, *, read: str, seed: int =
     sample = [kept for kept in picked.sample if np.isfinite(kept[2]).all()]
     if len(sample) < len(picked.sample):
         notes.append(f"{len(picked.sample) - len(sample)} random rows with NaN or infinity left out")
+    strings = {text: row for text, row in picked.strings.items() if np.isfinite(row).all()}
+    if len(strings) < len(picked.strings):
+        notes.append(f"{len(picked.strings) - len(strings)} string rows with NaN or infinity left out")
     return Representation(
         np.stack([picked.numbers[number][2] for number in chosen]),
         np.asarray(chosen, dtype=np.int64),
@@ -94,6 +98,8 @@ def read_vectors(model: ModelSpec, numbers: NumberSet, *, read: str, seed: int =
             "notes": notes + file.notes,
         },
         random_rows=np.stack([vector for _, _, vector in sample]) if sample else None,
+        string_rows=np.stack(list(strings.values())) if strings else None,
+        strings=tuple(strings),
     )
 
 

@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import numpy.typing as npt
 
 from numgeom import NumberSet, SourceError
+from numgeom.representation import is_padded
+from numgeom_plugins.sources.control import MOST_STRINGS
 
 RANDOM_ROWS = 1000
 MOST_WIDTH = 8192  # a thousand rows as wide as that are 64 MB
@@ -54,12 +56,14 @@ class WordVectors(Protocol):
 
 @dataclass(slots=True)
 class Picked:
-    """The vectors of the wanted numbers and of a sample of other words.
+    """The vectors of the wanted numbers, of "007" and its like, and of a sample of other words.
 
     Attributes
     ----------
     numbers : dict of int to (int, int, ndarray)
         Number to position, token id and vector.
+    strings : dict of str to ndarray
+        Words that are digits with zeros in front, such as "007", to vectors: the first 1,110 of the file.
     sample : list of (int, int, ndarray)
         Position, token id and vector of words without digits, in the order of the file.
     words : int
@@ -67,12 +71,15 @@ class Picked:
     """
 
     numbers: dict[int, tuple[int, int, npt.NDArray[Any]]] = field(default_factory=dict)
+    strings: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
     sample: list[tuple[int, int, npt.NDArray[Any]]] = field(default_factory=list)
     words: int = 0
 
 
 def pick(file: WordVectors, numbers: NumberSet, *, seed: int) -> Picked:
-    """Go through a file once and keep the numbers, and a reservoir sample (Vitter 1985) of words without digits.
+    """Go through a file once and keep the numbers, "007" and its like, and a sample of words without digits.
+
+    The sample is a reservoir sample (Vitter 1985).
 
     Parameters
     ----------
@@ -111,6 +118,10 @@ def pick(file: WordVectors, numbers: NumberSet, *, seed: int) -> Picked:
                 picked.sample.append((entry.position, entry.token_id, file.vector(entry)))
             elif (place := int(draw() * seen)) < RANDOM_ROWS:
                 picked.sample[place] = (entry.position, entry.token_id, file.vector(entry))
+        elif entry.word.startswith(b"0") and len(picked.strings) < MOST_STRINGS and entry.word.isdigit():
+            text = entry.word.decode()
+            if is_padded(text) and text not in picked.strings:
+                picked.strings[text] = file.vector(entry)
     picked.sample.sort(key=lambda kept: kept[0])
     return picked
 
