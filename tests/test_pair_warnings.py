@@ -1,0 +1,124 @@
+"""Every caveat that concerns a pair stands in its rows, and in no other."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pytest
+
+import numgeom
+
+FAMILIES = """
+schema = 1
+
+[models.one]
+source = "synthetic"
+id = "walk?d=40&seed=1"
+family = "walks"
+
+[models.two]
+source = "synthetic"
+id = "walk?d=40&seed=2"
+family = "walks"
+
+[models.other]
+source = "synthetic"
+id = "iid?d=40"
+"""
+
+
+def saved(folder: Path, name: str, rows: npt.NDArray[np.float64]) -> str:
+    np.savez(folder / name, numbers=rows, number_values=np.arange(len(rows)))
+    return f"{name}=rows:{folder / name}.npz"
+
+
+def codes(frame: pd.DataFrame, metric: str, a: str, b: str, null: str) -> set[str]:
+    row = frame[
+        (frame["metric"] == metric) & (frame["model_a"] == a) & (frame["model_b"] == b) & (frame["null"] == null)
+    ]
+    assert len(row) == 1
+    assert row["status"].item() == "ok"
+    return set(row["warnings"].item().split("; ")) - {""}
+
+
+@pytest.fixture(scope="module")
+def clouds(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    folder = tmp_path_factory.mktemp("rows")
+    rng = np.random.default_rng(0)
+    plain = rng.standard_normal((60, 80))
+    double = plain.copy()
+    double[5] = double[6]
+    models = [
+        saved(folder, "plain", plain),
+        saved(folder, "double", double),
+        saved(folder, "mean", rng.standard_normal((60, 80)) + 3.0),
+        saved(folder, "thin", rng.standard_normal((60, 20))),
+    ]
+    metrics = ["cka_linear", "cka_linear_debiased", "rsa_spearman_cosine", "rsa_spearman_euclidean"]
+    return numgeom.compare(models, metrics=metrics, draws=19, cache=False).frame
+
+
+def test_saturation_is_told_where_either_side_is_wider_than_there_are_numbers(clouds: pd.DataFrame) -> None:
+    assert "W-N-LT-D" in codes(clouds, "cka_linear", "plain", "thin", "row_permutation")
+    assert "W-N-LT-D" not in codes(clouds, "cka_linear_debiased", "plain", "thin", "row_permutation")
+    assert not clouds.loc[clouds["metric"].str.startswith("rsa"), "warnings"].str.contains("W-N-LT-D").any()
+
+
+def test_duplicates_are_told_for_every_metric_of_their_pairs_only(clouds: pd.DataFrame) -> None:
+    has = (clouds["model_a"] == "double") | (clouds["model_b"] == "double")
+    assert clouds["warnings"].str.contains("W-DUP").equals(has)
+
+
+def test_anisotropy_is_told_where_the_metric_sees_raw_cosines(clouds: pd.DataFrame) -> None:
+    told = clouds["warnings"].str.contains("W-ANISO")
+    assert told.equals(
+        (clouds["metric"] == "rsa_spearman_cosine") & clouds[["model_a", "model_b"]].isin(["mean"]).any(axis=1)
+    )
+
+
+def test_order_is_told_beside_the_order_aware_null_unless_it_is_beaten(clouds: pd.DataFrame) -> None:
+    assert "W-ORDER" in codes(clouds, "cka_linear_debiased", "mean", "plain", "order_modes")
+    assert "W-ORDER" not in codes(clouds, "cka_linear_debiased", "mean", "plain", "row_permutation")
+    assert "W-ORDER" not in codes(clouds, "cka_linear_debiased", "double", "plain", "order_modes")
+
+
+def test_relatives_are_told(tmp_path: Path) -> None:
+    registry = tmp_path / "registry.toml"
+    registry.write_text(FAMILIES)
+    frame = numgeom.compare(
+        ["one", "two", "other"],
+        metrics="cka_linear_debiased",
+        numbers="0..59",
+        nulls="row_permutation",
+        draws=19,
+        cache=False,
+        registry=registry,
+    ).frame
+    assert codes(frame, "cka_linear_debiased", "one", "two", "row_permutation") == {"W-FAMILY"}
+    assert codes(frame, "cka_linear_debiased", "one", "other", "row_permutation") == set()
+
+
+def test_one_tokenizer_makes_relatives() -> None:
+    frame = numgeom.compare(
+        ["a=demo:llama_a", "b=demo:llama_b", "c=demo:llama_bpe"],
+        metrics="cka_linear_debiased",
+        numbers="0..59",
+        nulls="row_permutation",
+        draws=19,
+        cache=False,
+    ).frame
+    # No family is known of direct specs: the two share their tokenizer, and the third has its own.
+    assert "W-FAMILY" in codes(frame, "cka_linear_debiased", "a", "b", "row_permutation")
+    assert "W-FAMILY" not in codes(frame, "cka_linear_debiased", "a", "c", "row_permutation")
+
+
+def test_another_written_form_than_asked_for_is_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    models = [saved(tmp_path, name, rng.standard_normal((40, 8))) for name in "ab"]
+    frame = numgeom.compare(
+        models, metrics="cka_linear_debiased", numbers="0..39@space", nulls="row_permutation", draws=19, cache=False
+    ).frame
+    assert frame["warnings"].str.contains("W-TOKENFORM").all()
