@@ -72,7 +72,7 @@ def study(models: int, n: int, d: int, draws: int) -> None:
             specs.append(f"rows:{path}")
         os.environ["NUMGEOM_CACHE"] = str(Path(folder) / "cache")
         started = time.perf_counter()
-        found = numgeom.geometry(specs, numbers=f"0..{n - 1}", draws=draws)
+        found = numgeom.geometry(specs, numbers=f"0..{n - 1}", metrics="all", draws=draws)
         seconds = time.perf_counter() - started
     counts = found.frame["status"].value_counts().to_dict()
     print(f"{models} models of {n} x {d}, {draws} draws: {seconds:.0f} s wall clock, rows {counts}")

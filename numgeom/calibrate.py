@@ -10,6 +10,8 @@ import numpy.typing as npt
 # A verdict needs both: p at most ALPHA, and an excess of at least EFFECT, because a null of high power
 # rejects differences too small to mean anything.
 ALPHA = 0.05
+# A fitted tail says no more than this.
+SMALLEST_P = 1e-6
 EFFECT = 0.05
 
 # Below this skewness the gamma distribution is the normal one to the precision of float64.
@@ -135,7 +137,7 @@ def calibrate_moments(
     moments : tuple of float
         Mean, standard deviation and skewness over all orders of the rows.
     n : int
-        How many rows are permuted: p is at least ``1 / n!``, as one order is the observed one.
+        How many rows are permuted: p is at least ``1 / n!``, as one order is the observed one, and at least 1e-6.
     direction : {"higher_is_closer", "lower_is_closer"}
     best : float
         The score of identical representations; infinite where there is no bound.
@@ -146,7 +148,7 @@ def calibrate_moments(
     -------
     Calibration
         ``p`` is the upper tail and ``tau`` the ``1 - alpha`` quantile of that distribution. The moments are exact
-        and the tail is approximate: a p far below 1e-4 says "small", not how small.
+        and the tail is approximate: a p far below 1e-4 says "small", not how small, and none below 1e-6 is given.
 
     References
     ----------
@@ -166,10 +168,10 @@ def calibrate_moments(
     seen, bound = sign * observed, sign * best
     if sd <= 1e-12 * max(1.0, abs(mean)):
         # A null that never varies is met by every order, and beaten by none.
-        p = 1.0 if seen <= mean + 1e-12 * max(1.0, abs(seen)) else float(np.exp(-gammaln(n + 1)))
+        p = 1.0 if seen <= mean + 1e-12 * max(1.0, abs(seen)) else max(float(np.exp(-gammaln(n + 1))), SMALLEST_P)
         return Calibration(sign * mean, 0.0, seen - mean, float("nan"), p, sign * mean, _beyond(mean, seen, bound))
     z = (seen - mean) / sd
-    p = max(pearson_tail(z, skewness), float(np.exp(-gammaln(n + 1))), float(np.finfo(np.float64).tiny))
+    p = max(pearson_tail(z, skewness), float(np.exp(-gammaln(n + 1))), SMALLEST_P)
     tau = mean + sd * pearson_quantile(1.0 - alpha, skewness)
     return Calibration(
         mean=sign * mean, sd=sd, excess=seen - mean, z=z, p=p, tau=sign * tau, calibrated=_beyond(tau, seen, bound)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -13,6 +14,26 @@ import numpy.typing as npt
 from numgeom.errors import Incompatible, SourceError
 
 T = TypeVar("T")
+
+
+def file_digest(value: object) -> str:
+    """Digest of the file that a parameter names, 32 hexadecimal digits; empty where it names none that can be read.
+
+    Examples
+    --------
+    >>> file_digest("digit_length"), file_digest(20)
+    ('', '')
+    """
+    if not isinstance(value, str) or not value:
+        return ""
+    try:
+        path = Path(value).expanduser()
+        if not path.is_file():
+            return ""
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
+    except (OSError, ValueError, RuntimeError):
+        return ""
 
 
 def read_column(path: Path | str) -> dict[int, str]:

@@ -11,10 +11,11 @@ import numpy as np
 from numgeom.calibrate import Calibration, passes
 from numgeom.catalog import Choice
 from numgeom.outcome import Outcome, failure
+from numgeom.preprocess import chained_views
 from numgeom.scorer import F64, Pair, Scorer, calibrated, narrow, prepared
 from numgeom.seeds import generator, generators
 from numgeom.specs import ConvergenceSpec, NullSpec
-from numgeom.targets import NullView, draw_permutations, null_views
+from numgeom.targets import NullView, draw_permutations
 
 # Draws that are scored by one call: more where all of them are one product. Fixed, because the last bits of a
 # product depend on its shape; the parts that workers get are whole blocks.
@@ -187,10 +188,10 @@ def _views(
         rep = scorer.reps[index]
         try:
             if hasattr(scorer.metric, "flipped"):
-                views[index] = null_views(null.spec, null.params, rep)
+                views[index] = chained_views(null.spec, null.params, rep)
                 if all(_flips(scorer.metric, {index: view}) for view in views[index]):
                     continue
-            views[index] = null_views(null.spec, null.params, narrow(rep, scorer.spec))
+            views[index] = chained_views(null.spec, null.params, rep, narrowed=lambda rows: narrow(rows, scorer.spec))
         except Exception as error:
             problems[index] = error
     return {index: held for index, held in views.items() if index not in problems}, problems

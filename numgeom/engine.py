@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from numgeom.catalog import Catalog
 from numgeom.comparisons import Comparison, space_jobs
@@ -21,14 +22,14 @@ from numgeom.manifest import make_manifest
 from numgeom.numbers import format_values
 from numgeom.outcome import Outcome, failure, finite, unpack
 from numgeom.pairs import refuse_residual_permutation
-from numgeom.plan import Cell, Experiment, plan, spec_identity
+from numgeom.plan import Cell, Experiment, chain_identity, plan, spec_identity
 from numgeom.representation import Representation
 from numgeom.results import Study, long_table
 from numgeom.singles import OBSERVED, Measured, Reduction, measure, probe, reduce_and_judge
 from numgeom.store import Store, digest
 
 # Bumped when the way in which scores are held against nulls changes; part of every cache key.
-ENGINE_VERSION = 4
+ENGINE_VERSION = 5
 FEWEST_SHARED = 4
 
 Progress = Callable[[str, int, int], None]
@@ -86,7 +87,7 @@ class Engine:
         for done, one in enumerate(unique):
             self.progress(f"reading {one.model.name}", done, len(unique))
             with suppress(NumgeomError):  # remembered, and raised again for each of its cells
-                loader.representation(one)
+                loader.rows(one)
         run.timings["reading"] = time.perf_counter() - started
         jobs, comparisons = self._jobs(experiment, cells, loader, run)
         self._compute(jobs, comparisons, cells, run)
@@ -160,42 +161,41 @@ class Engine:
             held = self.store.get_json("cells", run.keys[index])
             if held is not None and self._restore(cell, held, index, run):
                 run.cached += 1
-            else:
-                groups.setdefault(group, []).append(index)
+                continue
+            try:
+                for one in (one for one in (cell.a, cell.b) if one is not None):
+                    loader.representation(one, self._numbers(cell, loader))
+            except NumgeomError as error:
+                run.outcomes[index] = [failure(error, cell.metric.plugin)]
+                continue
+            groups.setdefault(group, []).append(index)
         jobs, comparisons = [], []
-        restricted: dict[tuple[Any, str], Representation] = {}
         for members in groups.values():
             mine = {index: cells[index] for index in members}
             if mine[members[0]].kind == "convergence":
-                reps = self._shared(mine, run.sizes[members[0]][0], loader, restricted)
-                comparisons.append(Comparison(mine, reps, draws=experiment.draws, seed=experiment.seed))
+                comparisons.append(
+                    Comparison(mine, self._shared(mine, loader), draws=experiment.draws, seed=experiment.seed)
+                )
             else:
                 jobs.append(self._job(experiment, list(mine.values()), loader))
         return jobs, comparisons
 
-    def _shared(
-        self, cells: dict[int, Cell], label: str, loader: Loader, restricted: dict[tuple[Any, str], Representation]
-    ) -> dict[tuple[str, str, str], Representation]:
+    def _shared(self, cells: dict[int, Cell], loader: Loader) -> dict[tuple[str, str, str], Representation]:
         """The representations of some pairs on the numbers that they share; once for all metrics."""
-        first = next(iter(cells.values()))
-        assert first.b is not None
-        shared = np.intersect1d(loader.representation(first.a).numbers, loader.representation(first.b).numbers)
-        found = {}
-        for one in (one for cell in cells.values() for one in (cell.a, cell.b) if one is not None):
-            if (one.key, label) not in restricted:
-                restricted[one.key, label] = loader.representation(one).restrict(shared)
-            found[one.key] = restricted[one.key, label]
-        return found
+        shared = self._numbers(next(iter(cells.values())), loader)
+        sides = {one.key: one for cell in cells.values() for one in (cell.a, cell.b) if one is not None}
+        return {key: loader.representation(one, shared) for key, one in sides.items()}
+
+    def _numbers(self, cell: Cell, loader: Loader) -> npt.NDArray[np.int64]:
+        """The numbers on which a cell is measured: those that both of its sides have."""
+        own = loader.rows(cell.a).numbers
+        other = own if cell.b is None else loader.rows(cell.b).numbers
+        return own if np.array_equal(own, other) else np.intersect1d(own, other)
 
     def _admit(self, experiment: Experiment, cell: Cell, index: int, loader: Loader, run: Run) -> tuple[Any, ...]:
         """Check that a cell can be measured, give it its key, and say with which others it is computed."""
-        a = loader.representation(cell.a)
-        shared = a.numbers
-        digests = [a.digest]
-        if cell.b is not None:
-            b = loader.representation(cell.b)
-            shared = np.intersect1d(a.numbers, b.numbers)
-            digests.append(b.digest)
+        sides = [loader.rows(one) for one in (cell.a, cell.b) if one is not None]
+        shared = self._numbers(cell, loader)
         label = cell.a.numbers.label(shared.tolist())
         run.sets[label] = format_values(shared.tolist())
         run.sizes[index] = (label, int(shared.size))
@@ -213,16 +213,16 @@ class Engine:
                 "metric": spec_identity(cell.metric),
                 "reducer": spec_identity(cell.reducer),
                 "null": spec_identity(cell.null),
-                "inputs": digests,
+                "inputs": [_identity(rep) for rep in sides],
                 "shared": label,
-                "preprocess": experiment.preprocess,
+                "preprocess": chain_identity(experiment.preprocess),
                 "draws": self._draws(experiment, cell),
                 "seed": experiment.seed,
             }
         )
         if cell.kind == "convergence":
             # The states of a metric are prepared once for all pairs of a number set and space, and for all nulls.
-            return (cell.kind, cell.metric.label, cell.reducer and cell.reducer.label, label)
+            return (cell.kind, cell.metric.label, cell.reducer and cell.reducer.label, shared.tobytes())
         if cell.kind == "reduction":
             return (cell.kind, cell.reducer and cell.reducer.label, cell.a.key)
         # The metrics of a representation share its draws, and what a draw derives.
@@ -282,6 +282,8 @@ class Engine:
             for rep in job.reps:
                 if left[id(rep)] == 0 and id(rep) not in staying:
                     rep.workspace.drop()
+                    if rep.origin is not None:
+                        rep.origin.workspace.drop()
 
     def _enter(self, found: Iterable[tuple[int, dict[str, Any]]], cells: Sequence[Cell], run: Run) -> None:
         """Enter finished cells into the run and the cache."""
@@ -314,6 +316,13 @@ class Engine:
         if cell.kind == "reduction" and cell.reducer is not None:
             return min(cell.reducer.spec.draws, experiment.draws)
         return experiment.draws
+
+
+def _identity(rep: Representation) -> list[str]:
+    """What a cache key must hold of rows: their content, and their token ids, which some measurements read."""
+    ids = [] if rep.token_ids is None else rep.token_ids.tolist()
+    held = rep.memo("engine.token_ids", lambda: digest([ids, rep.provenance.get("random_token_ids", ())]))
+    return [rep.digest, held]
 
 
 def _held(cell: Cell, result: Reduction | Measured) -> dict[str, Any]:

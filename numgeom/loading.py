@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from numgeom.catalog import Catalog, Reading
 from numgeom.errors import Incompatible, NumgeomError, SourceError, TokenizerError
 from numgeom.numbers import NumberSet
 from numgeom.outcome import caveats, one_line
-from numgeom.plan import Experiment, RepresentationId, representation_ids
+from numgeom.plan import Experiment, RepresentationId, named_files, representation_ids
 from numgeom.preprocess import preprocess
 from numgeom.representation import Representation
 from numgeom.specs import ModelSpec, SourceSpec
@@ -60,32 +63,55 @@ class Loader:
         self.chain = experiment.preprocess
         self.unknown = experiment.unknown
         self.loaded: dict[tuple[str, str, str], Representation] = {}
+        self._prepared: dict[tuple[Any, bytes], Representation] = {}
         self._failed: dict[Any, NumgeomError] = {}
         self._together: dict[tuple[str, str, str], Representation | Exception] = {}
         self._codes: dict[tuple[str, str, str], list[str]] = {}
         self._tokenizers: dict[str, Tokenizer] = {}
         self._fingerprints: dict[str, str] = {}
 
-    def representation(self, one: RepresentationId) -> Representation:
-        """The preprocessed representation.
+    def rows(self, one: RepresentationId) -> Representation:
+        """The rows as they were read.
+
+        Raises
+        ------
+        NumgeomError
+            The same error each time they are asked for.
+        """
+        if one.key not in self.loaded:
+            self.loaded[one.key] = self._sound(one, one.key, lambda: self._read(one))
+        return self.loaded[one.key]
+
+    def representation(self, one: RepresentationId, numbers: npt.NDArray[np.int64] | None = None) -> Representation:
+        """The preprocessed representation of all its numbers, or of some, which it must have.
+
+        The rows are restricted first: means, spreads and regressions are those of the numbers that are measured,
+        whatever others a model may have. What is asked for again is the very same object.
 
         Raises
         ------
         NumgeomError
             The same error each time it is asked for.
         """
-        if one.key in self._failed:
-            raise self._failed[one.key]
-        if one.key not in self.loaded:
-            try:
-                self.loaded[one.key] = preprocess(self._read(one), self.chain)
-            except Exception as error:
-                kind = "" if isinstance(error, NumgeomError) else f"{type(error).__name__}: "
-                text = one_line(f"{one.model.name}: {kind}{error}")
-                problem = Incompatible(text) if isinstance(error, Incompatible) else SourceError(text)
-                self._failed[one.key] = problem
-                raise problem from error
-        return self.loaded[one.key]
+        rows = self.rows(one)
+        wanted = rows.numbers if numbers is None else numbers
+        key = (one.key, wanted.tobytes())
+        if key not in self._prepared:
+            self._prepared[key] = self._sound(one, key, lambda: preprocess(rows.restrict(wanted), self.chain))
+        return self._prepared[key]
+
+    def _sound(self, one: RepresentationId, key: Any, give: Callable[[], Representation]) -> Representation:
+        """What ``give`` gives, or its failure in words, remembered under ``key``."""
+        if key in self._failed:
+            raise self._failed[key]
+        try:
+            return give()
+        except Exception as error:
+            kind = "" if isinstance(error, NumgeomError) else f"{type(error).__name__}: "
+            text = one_line(f"{one.model.name}: {kind}{error}")
+            problem = Incompatible(text) if isinstance(error, Incompatible) else SourceError(text)
+            self._failed[key] = problem
+            raise problem from error
 
     def tokenizer(self, model: ModelSpec) -> Tokenizer:
         """The tokenizer of a model.
@@ -208,6 +234,7 @@ class Loader:
         spec = reading.spec
         version = next(item.version for item in self.catalog.sources if item.spec is spec)
         identity = [spec.name, spec.version, version, fingerprint, reading.read, reading.params, one.numbers.spec]
+        identity += [files] if (files := named_files(reading.params)) else []
         return digest(["representation", *identity]) if fingerprint else ""
 
     def _held(self, one: RepresentationId, reading: Reading) -> Representation | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, permutations
 from typing import Any
 
 from numgeom.catalog import Catalog, Choice, S, reading_order
+from numgeom.columns import file_digest
 from numgeom.errors import NumgeomError, RegistryError, UnknownName
 from numgeom.numbers import NumberSet
 from numgeom.preprocess import check_steps
@@ -304,7 +305,7 @@ def _pairs(ids: Sequence[RepresentationId], symmetric: bool) -> Iterator[tuple[R
 
 
 def spec_identity(choice: Choice[Any] | None) -> dict[str, Any] | None:
-    """What a cache key must hold of a chosen card."""
+    """What a cache key must hold of a chosen card: the content of files that its parameters name, too."""
     if choice is None:
         return None
     spec: Spec = choice.spec
@@ -312,6 +313,29 @@ def spec_identity(choice: Choice[Any] | None) -> dict[str, Any] | None:
         "name": spec.name,
         "version": spec.version,
         "params": dict(choice.params),
+        "files": named_files(spec.with_params(choice.params)),
         "plugin": choice.plugin,
         "plugin_version": choice.plugin_version,
     }
+
+
+def named_files(params: Mapping[str, Any]) -> dict[str, str]:
+    """Digests of the files that parameters name, by parameter: an edited file is another measurement.
+
+    Examples
+    --------
+    >>> named_files({"labels": "digit_length", "q": 20})
+    {}
+    """
+    return {name: content for name, value in params.items() if (content := file_digest(value))}
+
+
+def chain_identity(chain: Sequence[str]) -> list[list[str]]:
+    """What a cache key must hold of a preprocessing chain: its steps, each with the digest of its file.
+
+    Examples
+    --------
+    >>> chain_identity(["center", "residual:length"])
+    [['center', ''], ['residual:length', '']]
+    """
+    return [[step, file_digest(step.partition("=")[2])] for step in chain]

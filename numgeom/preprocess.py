@@ -52,8 +52,8 @@ def preprocess(rep: Representation, chain: Sequence[str]) -> Representation:
     -------
     Representation
         With ``rep`` as its origin, so that nulls can draw before the chain; ``rep`` itself for an empty chain. String
-        rows are moved by the mean and divided by the spread of the numbers' rows; after a residual step there are
-        none, since a string has no value of what is regressed out. Random rows stay as they were read.
+        rows and random rows are moved by the mean and divided by the spread of the numbers' rows; after a residual
+        step there are none, since they have no value of what is regressed out.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def preprocess(rep: Representation, chain: Sequence[str]) -> Representation:
     if not chain:
         return rep
     matrix = rep.matrix.astype(np.float64)
-    strings = None if rep.string_rows is None or leaves_residuals(chain) else rep.string_rows.astype(np.float64)
+    beside = {} if leaves_residuals(chain) else _beside(rep)
     for residual, steps in groupby(chain, lambda step: step.startswith(RESIDUAL)):
         if residual:
             together = list(steps)
@@ -88,9 +88,15 @@ def preprocess(rep: Representation, chain: Sequence[str]) -> Representation:
         for step in steps:
             before = matrix
             matrix = _plain(step, matrix, before)
-            strings = None if strings is None else _plain(step, strings, before)
+            beside = {name: _plain(step, rows, before) for name, rows in beside.items()}
     done = rep.with_matrix(matrix, preprocess=list(chain))
-    return replace(done, origin=rep, string_rows=strings, strings=() if strings is None else rep.strings)
+    return replace(
+        done,
+        origin=rep,
+        random_rows=beside.get("random"),
+        string_rows=beside.get("strings"),
+        strings=rep.strings if "strings" in beside else (),
+    )
 
 
 def check_steps(chain: Sequence[str]) -> None:
@@ -259,8 +265,8 @@ def chained_views(
     """The views of a null on rows that went through a chain: drawn before it, preprocessed after it.
 
     A projection that two models share is itself shared structure, so a surrogate must go through the same one, which
-    surrogates of rows that were projected before do not. A null whose class says ``projects = True`` sees to that
-    itself.
+    surrogates of rows that were projected before do not. A null whose class says ``projects = True`` sees to
+    residual steps itself, and its surrogates are centred where the rows are.
 
     Parameters
     ----------
@@ -286,12 +292,21 @@ def chained_views(
     """
     chain = tuple(rep.provenance.get("preprocess", ()))
     before = rep.origin
-    aware = getattr(spec.load(), "projects", False) and leaves_residuals(chain)
-    if aware or set(chain) <= {"center"} or before is None or "preprocess" in before.provenance:
+    centred = set(chain) <= {"center"}
+    aware = getattr(spec.load(), "projects", False) and (centred or leaves_residuals(chain))
+    # A reordered cloud keeps its mean.
+    same = not chain or (centred and spec.permutes_rows)
+    if aware or same or before is None or "preprocess" in before.provenance:
         return null_views(spec, params, narrowed(rep))
     # Scaling columns is the only step that depends on more than the inner products of the rows.
     rows = before if "standardize" in chain else narrowed(before)
     return [ChainedView(view, chain) for view in null_views(spec, params, rows)]
+
+
+def _beside(rep: Representation) -> dict[str, F64]:
+    """The rows beside those of the numbers that lie in the same space; a narrowed representation has left it."""
+    held = {"random": rep.random_rows, "strings": rep.string_rows}
+    return {name: rows.astype(np.float64) for name, rows in held.items() if rows is not None and rows.shape[1] == rep.d}
 
 
 def _plain(step: str, matrix: F64, numbers: F64) -> F64:

@@ -17,10 +17,11 @@ from numgeom.errors import Incompatible, NumgeomError
 from numgeom.figures import Curve, Square, entries, split
 from numgeom.numbers import NumberSet
 from numgeom.outcome import Outcome, caveats, failure
+from numgeom.preprocess import ChainedView, chained_views, leaves_residuals
 from numgeom.representation import Representation
 from numgeom.seeds import generators
 from numgeom.specs import GeometrySpec, NullSpec, ProbeSpec, ReducerSpec
-from numgeom.targets import NullView, draw_permutations, make_geometry, null_views
+from numgeom.targets import NullView, draw_permutations, make_geometry
 from numgeom.tokenizer import Tokenizer
 
 OBSERVED = "numbers"
@@ -107,7 +108,7 @@ class _Draws:
         self, null: Choice[NullSpec], rep: Representation, view: NullView, rngs: Sequence[np.random.Generator]
     ) -> None:
         """Draw and measure; a row permutation reindexes what the metrics derived."""
-        if not null.spec.permutes_rows:
+        if not _only_reorders(null, rep):
             for rng in rngs:
                 self._measure(view.draw(rng), self._metrics)
             return
@@ -191,7 +192,7 @@ def reduce_and_judge(
                 view = single_view(null, rep)
                 rngs = generators(seed, null.label, rep.numbers, draws)
                 with caveats([]):
-                    if null.spec.permutes_rows and not reducer.spec.supervised:
+                    if _only_reorders(null, rep) and not reducer.spec.supervised:
                         # The cloud is the same, and so is its reduction: only the numbers move.
                         orders = draw_permutations(null.spec, null.params, rep.numbers, rngs)
                         drawn = [_renumbered(reduced, order) for order in orders]
@@ -287,17 +288,25 @@ def probe(
 
 
 def single_view(null: Choice[NullSpec], rep: Representation) -> NullView:
-    """The only view of a null that redraws the representation itself.
+    """The only view of a null that redraws the representation itself, before the chain that its rows went through.
 
     Raises
     ------
     Incompatible
         If the null compares projections, which has no meaning for a single representation.
     """
-    views = null_views(null.spec, null.params, rep)
-    if len(views) != 1 or views[0].observed is not rep:
+    views = chained_views(null.spec, null.params, rep)
+    shown = [
+        (view.view.observed, rep.origin) if isinstance(view, ChainedView) else (view.observed, rep) for view in views
+    ]
+    if len(shown) != 1 or shown[0][0] is not shown[0][1]:
         raise Incompatible(f"{null.label} calibrates pairs of representations, not single ones.")
     return views[0]
+
+
+def _only_reorders(null: Choice[NullSpec], rep: Representation) -> bool:
+    """Whether the draws of a null are the very rows in other orders: a regression on the numbers comes after them."""
+    return null.spec.permutes_rows and not leaves_residuals(rep.provenance.get("preprocess", ()))
 
 
 def _values(metric: Choice[GeometrySpec], rep: Representation) -> tuple[dict[str, float], Figures]:

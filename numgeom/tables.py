@@ -28,7 +28,7 @@ class Table:
         File stem.
     kind : str
         ``probe``, ``geometry``, ``reduction``, ``convergence``, ``convergence_matrix``, ``coordinates``, ``curves``,
-        ``squares`` or ``long``.
+        ``squares``, ``fingerprint`` or ``long``.
     title : str
     frame : DataFrame
         Full precision; renderers round what people read.
@@ -70,6 +70,8 @@ def all_tables(
             found += convergence_tables(labelled, numbers, nulls)
         else:
             labelled["reducer"] = _reducers(labelled)
+            if kind == "geometry" and labelled["metric"].nunique() > 1:
+                found.append(fingerprint(labelled, numbers))
             for key, group in _grouped(labelled, _TABLE_KEYS[kind]):
                 found.append(_described(group, kind, key, numbers, words.get(key[-1], {})))
     for (model, source, reducer, numbers), points in _grouped(coordinates, ["model", "source", "reducer", "numbers"]):
@@ -83,6 +85,20 @@ def all_tables(
             )
         )
     return found + _figure_tables(pd.DataFrame() if figures is None else figures, nulls)
+
+
+def fingerprint(part: pd.DataFrame, numbers: str) -> Table:
+    """One row a model over all geometry metrics: a column for each measure, and one for its z beside each null."""
+    rows: dict[str, dict[str, Any]] = {}
+    for _, held in part[part["measure"] != ""].iterrows():
+        row = rows.setdefault(held["a"], {"model": held["a"], "n": held["n"]})
+        name = f"{held['metric']}.{held['measure']}"
+        row[name] = held["value"]
+        if held["null"] and not pd.isna(held["z"]):
+            row[f"{name} z {held['null']}"] = held["z"]
+    notes = ("A missing value was skipped or failed; the table of that metric says why.",)
+    title = f"all geometry metrics, numbers {numbers}"
+    return Table(file_stem("fingerprint", numbers), "fingerprint", title, pd.DataFrame(list(rows.values())), notes)
 
 
 def _reducers(frame: pd.DataFrame) -> list[str]:

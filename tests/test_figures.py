@@ -77,3 +77,16 @@ def test_an_empty_figure_is_refused_in_words(draw: object, kind: str, tmp_path: 
     assert callable(draw)
     with pytest.raises(numgeom.Incompatible, match="to draw"):
         draw(Table("empty", kind, "Empty", pd.DataFrame()), tmp_path / "empty.png")
+
+
+def test_a_fingerprint_has_one_row_a_model_over_all_metrics(tmp_path: Path) -> None:
+    study = numgeom.geometry(
+        ["synthetic:line", "synthetic:iid"], numbers="0..39", metrics=["isotropy", "distance_order"], draws=19
+    )
+    (table,) = [one for one in study.tables() if one.kind == "fingerprint"]
+    assert table.frame["model"].tolist() == ["iid", "line"]
+    line = table.frame.set_index("model").loc["line"]
+    rows = study.frame[(study.frame["model_a"] == "line") & (study.frame["measure"] == "spearman_linear")]
+    assert line["distance_order.spearman_linear"] == rows["value"].iloc[0]
+    assert line["distance_order.spearman_linear z row_permutation"] == rows["z"].iloc[0]
+    assert "isotropy.mean_cosine" in table.frame

@@ -215,7 +215,7 @@ def _finish(session: Any, experiment: Any, out: Path | None, as_json: bool, scre
         typer.echo(json.dumps({**found, "probes": study.probes} if study.probes else found, indent=2))
     else:
         for table in tables:
-            if table.kind not in ("coordinates", "convergence_matrix", "curves", "squares"):
+            if table.kind not in ("coordinates", "convergence_matrix", "curves", "squares", "fingerprint"):
                 typer.echo(as_text(session, table))
     failed = study.failures
     nothing = not (study.frame["status"] == "ok").any()

@@ -69,8 +69,9 @@ def sample_tables() -> dict[str, Table]:
 
     Examples
     --------
-    >>> sorted(sample_tables())
-    ['convergence', 'convergence_matrix', 'coordinates', 'curves', 'geometry', 'long', 'probe', 'reduction', 'squares']
+    >>> sorted(sample_tables())  # doctest: +NORMALIZE_WHITESPACE
+    ['convergence', 'convergence_matrix', 'coordinates', 'curves', 'fingerprint', 'geometry', 'long', 'probe',
+     'reduction', 'squares']
     """
     return {kind: replace(table, frame=table.frame.copy(deep=True)) for kind, table in _samples().items()}
 
@@ -105,6 +106,7 @@ def _samples() -> dict[str, Table]:
             row("probe", "token_counts", name, model)
         for name in ("raw_mean", "effect_size"):
             row("geometry", "successive_cosine", name, model, warnings="W-ANISO", **held)
+            row("geometry", "isotropy", name, model)
             row("reduction", "fidelity", name, model, reducer="pca", **held)
     row("geometry", "successive_cosine", "", MODELS[0], source_a="output", status="skipped", reason="too few | numbers")
     rows[-1]["value"] = None

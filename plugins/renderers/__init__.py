@@ -8,6 +8,8 @@ from numgeom import RendererSpec, hookimpl
 
 # Tidy frames of matrices and coordinates are for pictures; what people read are the flat tables.
 FLAT = frozenset({"probe", "geometry", "reduction", "convergence", "long"})
+# A row of hundreds of columns is for programs.
+WIDE = FLAT | {"fingerprint"}
 
 
 @hookimpl
@@ -28,14 +30,14 @@ def numgeom_renderers() -> Iterable[RendererSpec]:
             target="numgeom_plugins.renderers.data:csv",
             default=2,
             suffix=".csv",
-            tables=FLAT,
+            tables=WIDE,
         ),
         RendererSpec(
             name="parquet",
             summary="Parquet in full precision and with its column types",
             target="numgeom_plugins.renderers.data:parquet",
             suffix=".parquet",
-            tables=FLAT,
+            tables=WIDE,
         ),
         RendererSpec(
             name="latex",

@@ -71,6 +71,8 @@ def report(tables: Sequence[Table], path: Path, manifest: Mapping[str, Any]) -> 
     parts = []
     with tempfile.TemporaryDirectory() as folder:
         for table in tables:
+            if table.kind == "fingerprint":  # hundreds of columns: the tables of the metrics have the same
+                continue
             file = Path(folder) / "part"
             if table.kind in draw:
                 draw[table.kind](table, file)
