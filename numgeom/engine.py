@@ -25,7 +25,7 @@ from numgeom.pairs import refuse_residual_permutation
 from numgeom.plan import Cell, Experiment, chain_identity, plan, spec_identity
 from numgeom.representation import Representation
 from numgeom.results import Study, long_table
-from numgeom.singles import OBSERVED, Measured, Reduction, measure, probe, reduce_and_judge
+from numgeom.singles import OBSERVED, Measured, Reduction, measure_beside, probe, reduce_and_judge
 from numgeom.store import Store, digest
 
 # Bumped when the way in which scores are held against nulls changes; part of every cache key.
@@ -149,6 +149,7 @@ class Engine:
     ) -> tuple[list[Job], list[Comparison]]:
         """Group the cells that are neither impossible nor cached into jobs and comparisons."""
         groups: dict[tuple[Any, ...], list[int]] = {}
+        run.wide = len({cell.a.key for cell in cells if cell.kind == "geometry"}) >= self.jobs
         for index, cell in enumerate(cells):
             if cell.kind == "probe":
                 continue
@@ -225,8 +226,9 @@ class Engine:
             return (cell.kind, cell.metric.label, cell.reducer and cell.reducer.label, shared.tobytes())
         if cell.kind == "reduction":
             return (cell.kind, cell.reducer and cell.reducer.label, cell.a.key)
-        # The metrics of a representation share its draws, and what a draw derives.
-        return (cell.kind, name_of(cell.null), cell.a.key)
+        # The metrics of a representation share its draws, and what a draw derives. With fewer representations than
+        # workers, each null is a job of its own.
+        return (cell.kind, "" if run.wide else name_of(cell.null), cell.a.key)
 
     def _job(self, experiment: Experiment, cells: list[Cell], loader: Loader) -> Job:
         """The call that computes cells of one group."""
@@ -234,8 +236,11 @@ class Engine:
         options = {"draws": self._draws(experiment, first), "seed": experiment.seed}
         if first.kind == "geometry":
             rep = loader.representation(first.a)
-            label = f"geometry of {first.a.model.name} beside {name_of(first.null) or 'no null'}"
-            return Job(cells, measure, ([cell.metric for cell in cells], first.null, rep), options, label, [rep])
+            options["draws"] = experiment.draws
+            nulls = list({name_of(cell.null): cell.null for cell in cells}.values())
+            beside = [(null, [cell.metric for cell in cells if cell.null == null]) for null in nulls]
+            label = f"geometry of {first.a.model.name} beside {', '.join(name_of(null) or 'no null' for null in nulls)}"
+            return Job(cells, measure_beside, (beside, rep), options, label, [rep])
         assert first.reducer is not None
         rep = loader.representation(first.a)
         metrics = list({cell.metric.label: cell.metric for cell in cells}.values())
@@ -325,7 +330,7 @@ def _identity(rep: Representation) -> list[str]:
     return [rep.digest, held]
 
 
-def _held(cell: Cell, result: Reduction | Measured) -> dict[str, Any]:
+def _held(cell: Cell, result: Reduction | dict[str, Measured]) -> dict[str, Any]:
     """The part of a job's result that belongs to one of its cells, as plain data."""
     if isinstance(result, Reduction):
         null = name_of(cell.null)
@@ -335,6 +340,6 @@ def _held(cell: Cell, result: Reduction | Measured) -> dict[str, Any]:
             "figures": result.figures.get((cell.metric.label, null), []),
             "coordinates": panels,
         }
-    label = cell.metric.label
-    outcomes = [outcome.as_dict() for outcome in result.outcomes[label]]
-    return {"outcomes": outcomes, "figures": result.figures.get(label, [])}
+    label, measured = cell.metric.label, result[name_of(cell.null)]
+    outcomes = [outcome.as_dict() for outcome in measured.outcomes[label]]
+    return {"outcomes": outcomes, "figures": measured.figures.get(label, [])}

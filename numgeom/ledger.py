@@ -31,6 +31,7 @@ class Run:
     timings: dict[str, float] = field(default_factory=dict)
     sets: dict[str, str] = field(default_factory=dict)
     draws: dict[str, npt.NDArray[np.float64]] = field(default_factory=dict)
+    wide: bool = False
     computed: int = 0
     cached: int = 0
 

@@ -72,13 +72,7 @@ def measure(
         measured.append(metric)
     if null is None or not measured:
         return Measured(found, {label: entries(several) for label, several in figures.items()})
-    drawn = _Draws(measured)
-    try:
-        view = single_view(null, rep)
-        with caveats([]):
-            drawn.collect(null, rep, view, generators(seed, null.label, rep.numbers, draws))
-    except Exception as error:
-        drawn.problems = {metric.label: error for metric in measured}
+    drawn = _draw(measured, null, rep, draws, seed)
     for metric in measured:
         problem = drawn.problems.get(metric.label)
         if problem is None:
@@ -93,6 +87,75 @@ def measure(
         found,
         {label: entries(several, null.label, drawn.figures.get(label, ())) for label, several in figures.items()},
     )
+
+
+def measure_beside(
+    groups: Sequence[tuple[Choice[NullSpec] | None, Sequence[Choice[GeometrySpec]]]],
+    rep: Representation,
+    *,
+    draws: int,
+    seed: int,
+) -> dict[str, Measured]:
+    """Geometry metrics of one representation beside several nulls, by null label: what it derives is derived once."""
+    return {_label(null): measure(metrics, null, rep, draws=draws, seed=seed) for null, metrics in groups}
+
+
+# Draws that depend on n and d alone are the same for all models of one shape: each process measures them once.
+_OF_SHAPE: dict[tuple[Any, ...], tuple[list[dict[str, float]], list[Figures], Exception | None]] = {}
+MOST_SHAPES = 256
+
+
+def _draw(
+    metrics: Sequence[Choice[GeometrySpec]], null: Choice[NullSpec], rep: Representation, draws: int, seed: int
+) -> _Draws:
+    """The measures of all draws, those that only the shape matters to from what is known of it."""
+    alike = [metric for metric in metrics if _of_shape(metric, null, rep)]
+    own = [metric for metric in metrics if not _of_shape(metric, null, rep)]
+    drawn = _collected(own, null, rep, draws, seed) if own else _Draws([])
+    width = int(rep.provenance.get("width", rep.d))
+    shape = (null.label, null.plugin_version, rep.n, width, rep.numbers.tobytes(), draws, seed)
+    keys = {metric.label: (*shape, metric.label, metric.plugin_version, metric.spec.version) for metric in alike}
+    missing = [metric for metric in alike if keys[metric.label] not in _OF_SHAPE]
+    if missing:
+        if len(_OF_SHAPE) >= MOST_SHAPES:
+            _OF_SHAPE.clear()
+        fresh = _collected(missing, null, _stand_in(rep, width), draws, seed)
+        for metric in missing:
+            name = metric.label
+            held = (fresh.values.get(name, []), fresh.figures.get(name, []), fresh.problems.get(name))
+            _OF_SHAPE[keys[name]] = held
+    for metric in alike:
+        values, figures, problem = _OF_SHAPE[keys[metric.label]]
+        drawn.values[metric.label], drawn.figures[metric.label] = values, figures
+        if problem is not None:
+            drawn.problems[metric.label] = problem
+    return drawn
+
+
+def _of_shape(metric: Choice[GeometrySpec], null: Choice[NullSpec], rep: Representation) -> bool:
+    """Whether the draws of a null look alike to a metric for all clouds of one shape, whatever their scale."""
+    alike = null.spec.of_shape and metric.spec.rows_only and "scale" in metric.spec.invariant_to
+    return alike and not rep.provenance.get("preprocess")
+
+
+def _stand_in(rep: Representation, width: int) -> Representation:
+    """A narrow cloud that stands for any of this shape: of unit mean column variance."""
+    column = np.zeros((rep.n, 1))
+    column[0, 0], column[-1, 0] = np.sqrt(rep.n * width / 2.0) * np.array([1.0, -1.0])
+    return Representation(column, rep.numbers, provenance={"width": width})
+
+
+def _collected(
+    metrics: Sequence[Choice[GeometrySpec]], null: Choice[NullSpec], rep: Representation, draws: int, seed: int
+) -> _Draws:
+    drawn = _Draws(metrics)
+    try:
+        view = single_view(null, rep)
+        with caveats([]):
+            drawn.collect(null, rep, view, generators(seed, null.label, rep.numbers, draws))
+    except Exception as error:
+        drawn.problems = {metric.label: error for metric in metrics}
+    return drawn
 
 
 class _Draws:

@@ -238,6 +238,8 @@ class GeometrySpec(Spec):
     of_reduction : bool
         Whether it judges a reduction (``rep.origin`` is then the cloud that was reduced, and ``rep.provenance`` says
         how: ``fitted``, ``control``, ``again``).
+    rows_only : bool
+        Whether it looks at the rows and their width alone: at no numbers, token ids, random or string rows.
     words : mapping
         For a measure that is a verdict, the word of each value: ``{"verdict": {1.0: "yes", 0.0: "no"}}``. Tables print
         the word.
@@ -251,6 +253,7 @@ class GeometrySpec(Spec):
     invariant_to: frozenset[str] = frozenset()
     nulls: tuple[str, ...] = ("row_permutation", "iid_gaussian")
     of_reduction: bool = False
+    rows_only: bool = False
     words: Mapping[str, Mapping[float, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -329,6 +332,8 @@ class NullSpec(Spec):
     uniform : bool
         Whether it draws every order of the rows with the same probability: a metric's ``null_moments`` are then
         its exact moments, and nothing is drawn where the metric has them.
+    of_shape : bool
+        Whether its draws depend on n, d and the scale of the rows alone: models of one shape then share them.
     claim : str
         What a score that beats it may be called, such as ``"beyond order"``.
     warning : str
@@ -340,6 +345,7 @@ class NullSpec(Spec):
     keeps: str
     destroys: str
     permutes_rows: bool = False
+    of_shape: bool = False
     numbered: bool = False
     uniform: bool = False
     claim: str = ""

@@ -7,6 +7,8 @@ import pytest
 
 from numgeom import Curve, Representation
 from numgeom.catalog import Choice
+from numgeom.registry import open_catalog
+from numgeom.seeds import generators
 from numgeom.singles import measure
 from numgeom.specs import GeometrySpec, NullSpec
 
@@ -103,3 +105,18 @@ def test_a_curve_that_is_not_finite_is_an_error_row() -> None:
     (outcome,) = measure([metric(broken, "broken")], None, cloud(), draws=0, seed=1).outcomes["broken"]
     assert outcome.status == "error"
     assert "finite x and y" in outcome.reason
+
+
+def test_draws_of_one_shape_are_the_same_for_models_of_any_scale() -> None:
+    catalog = open_catalog()
+    metric = catalog.geometry.choose("variance_spectrum")
+    null = catalog.nulls.choose("iid_gaussian")
+    other = Representation(1000.0 * np.random.default_rng(9).standard_normal((12, 5)), np.arange(12))
+    one, two = (measure([metric], null, rep, draws=9, seed=4).outcomes[metric.label] for rep in (cloud(), other))
+    assert [outcome.null_mean for outcome in one] == [outcome.null_mean for outcome in two]
+    assert one[0].value != two[0].value
+    # What is shared is what each would have drawn, but for rounding.
+    drawn = [null.spec.load()(cloud(), rng) for rng in generators(4, null.label, cloud().numbers, 9)]
+    alone = np.mean([metric.spec.load()(rep)["participation_ratio"] for rep in drawn])
+    (held,) = [outcome for outcome in one if outcome.measure == "participation_ratio"]
+    assert held.null_mean == pytest.approx(alone)

@@ -72,6 +72,8 @@ def print_rows(title: str, rows: Sequence[dict[str, Any]], as_json: bool) -> Non
     if as_json:
         typer.echo(json.dumps(list(rows), indent=2))
         return
+    if not rows:
+        say(f"{title}: none")
     from rich.console import Console
     from rich.table import Table
 
@@ -80,7 +82,7 @@ def print_rows(title: str, rows: Sequence[dict[str, Any]], as_json: bool) -> Non
     for key in shown:
         table.add_column(key, overflow="fold", no_wrap=key == "name")
     for row in rows:
-        table.add_row(*(_escaped(str(row[key])) for key in shown))
+        table.add_row(*(_escaped("" if row[key] is None else str(row[key])) for key in shown))
     Console(width=width()).print(table)
 
 

@@ -94,6 +94,8 @@ def geometry_checks(spec: GeometrySpec) -> Iterator[Check]:
         yield check("number_gaps", "needs_contiguous=False", lambda: _awkward(bench, "number_gaps"))
     if "row_permutation" in spec.nulls:
         yield check("measures_of_null", "nulls: row_permutation", lambda: _measures(bench))
+    if spec.rows_only:
+        yield check("rows_only", "rows_only=True", lambda: _rows_only(bench))
     yield check("input_untouched", "contract: inputs are shared", lambda: _untouched(bench))
     yield check("deterministic", "contract: values depend on the input alone", lambda: _deterministic(bench))
     if hasattr(_quietly(spec.load), "permuted"):
@@ -162,6 +164,15 @@ def _measures(bench: _Bench) -> str:
         missing = set(values) - set(bench.values(rep.with_matrix(rep.matrix[order])))
         require(not missing, f"{name}: {', '.join(sorted(missing))} is missing once the rows are in another order")
     return "the same measures for reordered rows"
+
+
+def _rows_only(bench: _Bench) -> str:
+    for name, (rep, values) in bench.measured().items():
+        bare = Representation(rep.matrix, rep.numbers, provenance=rep.provenance, origin=rep.origin)
+        require(bench.values(bare) == values, f"{name}: it reads token ids, random rows or string rows")
+        moved = Representation(rep.matrix, 3 * rep.numbers + 1, provenance=rep.provenance, origin=rep.origin)
+        require(bench.values(moved) == values, f"{name}: it reads the numbers")
+    return f"{len(bench.measured())} clouds without ids, random rows and with other numbers"
 
 
 def _untouched(bench: _Bench) -> str:

@@ -22,6 +22,7 @@ def cards() -> list[GeometrySpec]:
             range=(0.0, np.inf),
             invariant_to=RIGID | {"permutation"},
             nulls=("iid_gaussian",),
+            rows_only=True,
         ),
         GeometrySpec(
             name="successive_cosine",

@@ -69,5 +69,6 @@ def cards() -> list[GeometrySpec]:
             range=(0.0, 1.0),
             invariant_to=RIGID | {"permutation"},
             nulls=("iid_gaussian", "random_tokens"),
+            rows_only=True,
         ),
     ]

@@ -137,6 +137,7 @@ def cards() -> list[GeometrySpec]:
             min_numbers=5,
             invariant_to=ANY_AXES,
             nulls=("iid_gaussian",),
+            rows_only=True,
         ),
         GeometrySpec(
             name="sequence_correlation",

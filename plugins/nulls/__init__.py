@@ -129,6 +129,7 @@ def numgeom_nulls() -> Iterable[NullSpec]:
             reference="Bartlett 1933 (narrow form)",
             keeps="n, d and the mean column variance",
             destroys="all structure",
+            of_shape=True,
         ),
         NullSpec(
             name="covariance_gaussian",
