@@ -104,6 +104,7 @@ WARNING_CODES = {
     "W-AUTOCORR": "few effective observations: the p-value ignores autocorrelation",
     "W-BOOT": "bootstrap with replacement does not suit neighbour and distance metrics",
     "W-TOKENFORM": "token forms are mixed, or a dummy prefix is in play",
+    "W-POOLED": "rows are put together from shared pieces: two models agree in how numbers are written, trained or not",
     "W-UNTRAINED": "some tokens look untrained",
     "W-CLIP": "a neighbourhood parameter was lowered to what the number of rows allows",
     "W-PARTS": "the neighbour graph fell into parts: distances between them mean little; raise the neighbours",

@@ -225,7 +225,7 @@ def family_tables(frame: pd.DataFrame, draws: Draws, closest: Mapping[str, float
         best = over_layers(frame, draws, metric, best=np.inf if bound is None else bound)
         notes = (
             "W-MULT: no draws were kept, so the maximum stands without its null; compare with "
-            "nulls='row_permutation_drawn'.",
+            "--nulls row_permutation_drawn (in Python nulls='row_permutation_drawn').",
         )
         title = f"{metric}: the best layers of two models, beside the best of each null draw"
         marked = bool((best["warnings"] == "W-MULT").any())

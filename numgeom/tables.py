@@ -15,6 +15,7 @@ from numgeom.errors import WARNING_CODES as GIST
 from numgeom.errors import NumgeomError, UnknownName
 
 OF_A_NULL = ("null", "draws", "null_value", "null_mean", "null_sd", "excess", "z", "p", "q", "calibrated")
+POOLED = "W-POOLED"
 DIRECTION = {"higher_is_closer": "higher is closer", "lower_is_closer": "lower is closer"}
 
 
@@ -231,6 +232,9 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
     statuses = sorted({str(status) for status in pair["status"]} - {"ok"})
     row["verdict"] = _verdict(pair, nulls) if len(scored) else ", ".join(statuses)
     row["warnings"] = _codes(pair)
+    if POOLED in row["warnings"].split():
+        # The pieces are shared by construction, and no null takes that away.
+        row["verdict"] = f"none: {POOLED}"
     return row
 
 
@@ -344,7 +348,7 @@ def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
     missing: dict[str, list[str]] = {}
     for _, held in group[group["status"] != "ok"].iterrows():
         # A probe that finds none says so by an empty cell.
-        if held["kind"] != "probe" or held["status"] == "error":
+        if held["kind"] != "probe" or held["status"] == "error" or not held["measure"]:
             where = f"{held['a']} and {held['b']}" if held["b"] else held["a"]
             missing.setdefault(f"{held['status']}: {held['reason']}", []).append(where)
     notes = [f"{', '.join(dict.fromkeys(where))}: {reason}" for reason, where in missing.items()]
@@ -353,6 +357,9 @@ def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
         for name in dict.fromkeys(group["null"])
         if name in nulls
     ]
+    if group["kind"].iloc[0] == "reduction":
+        drawn = group[group["null"] != ""].groupby("null", sort=False)["draws"].max()
+        notes += [f"Draws: {', '.join(f'{name} {count}' for name, count in drawn.items())}."] if len(drawn) else []
     return (*notes, *(f"{code}: {GIST[code]}." for code in _codes(group).split() if code in GIST))
 
 

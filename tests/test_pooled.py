@@ -193,3 +193,14 @@ def test_faults_are_one_line(folder: Path) -> None:
     assert "is spelled by the tokenizer" in message(lambda: pooled(folder, "mean", NumberSet.parse("-3..-1")))
     rows = ModelSpec(name="r", source="rows", id="r.npz")
     assert "has no tokenizer" in message(lambda: read_pooled(rows, DIGITWISE, read="pooled:mean"))
+
+
+def test_rows_put_together_from_pieces_get_no_verdict() -> None:
+    # Sums of shared digit rows agree beyond order in models of random weights: no null takes the digits away.
+    study = numgeom.compare(
+        ["demo:llama_bpe", "demo:neox_a"], numbers="600..699", sources="pooled:mean", metrics="cka_linear_debiased",
+        draws=19, cache=False,
+    )  # fmt: skip
+    assert study.frame["warnings"].str.contains("W-POOLED").all()
+    (table,) = [one for one in study.tables() if one.kind == "convergence" and "verdict" in one.frame]
+    assert table.frame["verdict"].tolist() == ["none: W-POOLED"]

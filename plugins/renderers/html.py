@@ -43,7 +43,8 @@ body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem; color: #1b1b1b; back
 table.numgeom { border-collapse: collapse; font-variant-numeric: tabular-nums; }
 table.numgeom caption { text-align: left; font-weight: 600; padding-bottom: .5rem; }
 table.numgeom th { text-align: left; border-bottom: 1px solid #333; position: sticky; top: 0; background: #fff; }
-table.numgeom th, table.numgeom td { padding: .2rem .7rem; white-space: nowrap; }
+table.numgeom th, table.numgeom td { padding: .2rem .5rem; }
+table.numgeom td { white-space: nowrap; }
 table.numgeom tbody tr:nth-child(even) { background: #f5f5f5; }
 table.numgeom .number { text-align: right; }
 table.numgeom .status-skipped, table.numgeom .status-error { color: #777; font-style: italic; }

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 PADDING = 1
 GAP = 2 * PADDING + 1
 WIDEST = 10_000
+MOST_LEADING = 4
 
 
 def terminal(table: Table, path: Path, width: int = 0) -> None:
@@ -102,12 +103,14 @@ def _width(widths: list[int], shown: list[int]) -> int:
 
 
 def _blocks(widths: list[int], numeric: list[bool], shown: list[int], limit: int) -> list[list[int]]:
-    """Columns in blocks that fit side by side; leading text columns, while they fit in half, lead each."""
-    lead = shown[:1]
-    for j in shown[1:]:
-        if numeric[j] or _width(widths, [*lead, j]) > limit // 2:
-            break
-        lead.append(j)
+    """Columns in blocks that fit side by side; those that say what a row is, while they fit in half, lead each.
+
+    That is all up to the last text column among the first few: model, n, row.
+    """
+    names = [place for place, j in enumerate(shown[:MOST_LEADING]) if not numeric[j]]
+    lead = shown[: max([*names, 0]) + 1]
+    while len(lead) > 1 and _width(widths, lead) > limit // 2:
+        lead = lead[:-1]
     blocks = [list(lead)]
     for j in shown[len(lead) :]:
         if len(blocks[-1]) > len(lead) and _width(widths, [*blocks[-1], j]) > limit:

@@ -73,7 +73,8 @@ def read_pooled(model: ModelSpec, numbers: NumberSet, *, read: str, tensor: str 
     Representation
         ``(n, d)`` in the stored precision (float64 where rows were added). ``token_ids`` are those of the last
         tokens. A random row pools as many random tokens as some number has. W-TOKENFORM where numbers of one and of
-        several tokens stand in one matrix.
+        several tokens stand in one matrix; W-POOLED where any has several: rows put together from shared pieces agree
+        between models of random weights too, beyond order, so such pairs get no verdict.
 
     Raises
     ------
@@ -207,6 +208,9 @@ def _controls(
 
 def _warn(counts: npt.NDArray[np.int64]) -> None:
     alone = int((counts == 1).sum())
+    if alone < counts.size:
+        text = "numbers that share digits share pieces, in every model that cuts them alike"
+        warnings.warn(MeasurementWarning("W-POOLED", text), stacklevel=3)
     if 0 < alone < counts.size:
         text = f"{alone} of {counts.size} numbers are one token, the others up to {counts.max()}"
         warnings.warn(MeasurementWarning("W-TOKENFORM", text), stacklevel=3)
