@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from numgeom.catalog import Catalog, Names, as_names
+from numgeom.catalog import Catalog, Choice, Names, as_names
 from numgeom.engine import Engine, Progress
 from numgeom.errors import RegistryError
 from numgeom.loading import Loader
@@ -15,6 +15,7 @@ from numgeom.plan import RAW, Experiment, RepresentationId, resolve
 from numgeom.registry import Registry, SuiteEntry, load_registry, make_suite, open_catalog
 from numgeom.representation import Representation
 from numgeom.results import Study
+from numgeom.specs import NullSpec
 from numgeom.store import Store, default_root
 
 Layers = str | int | Sequence[int]
@@ -91,6 +92,9 @@ class Session:
         """The suite behind ``compare``: the default metrics and nulls unless others are named."""
         metrics = options.pop("metrics", None) or [choice.label for choice in self.catalog.convergence.defaults()]
         reducers = options.pop("reducers", None) or [RAW]
+        if options.pop("layered", False) and not options.get("nulls"):
+            # The best of many layers is held against the best of every draw, so there must be draws.
+            options["nulls"] = [self._that_draws(choice) for choice in self.catalog.nulls.defaults()]
         return make_suite(
             models=list(models),
             convergence=metrics,
@@ -98,6 +102,12 @@ class Session:
             reducers=[name for name in reducers if name != RAW],
             **{key: value for key, value in options.items() if value is not None},
         )
+
+    def _that_draws(self, choice: Choice[NullSpec]) -> str:
+        """Of a null that metrics may know in closed form, the card of the same null that draws."""
+        twins = [one.spec.name for one in self.catalog.nulls if one.spec.target == choice.spec.target]
+        drawn = [name for name in twins if not self.catalog.nulls.get(name).uniform]
+        return drawn[0] if choice.spec.uniform and drawn else choice.label
 
 
 def compare(
@@ -126,7 +136,8 @@ def compare(
         Number sets; what to read; where to compare (``none`` = the rows themselves); the chain applied first.
     layers : str, int or sequence of int, optional
         Of sources that have layers, such as ``hidden``: ``"all"``, ``"0..12"``, ``[0, 4, 8]``. Layers of two models
-        are paired across the models; those of a single one with one another.
+        are paired across the models; those of a single one with one another. The default row permutation then
+        draws, so that the best layers can be held against the best of every draw.
     draws, seed : int
     **session
         As for :meth:`Session.open`: ``registry``, ``plugins_dirs``, ``cache``, ``jobs``, ``backend``, ``progress``.
@@ -154,6 +165,7 @@ def compare(
         sources=opened.sources(sources, layers),
         reducers=as_names(reducers),
         nulls=as_names(nulls),
+        layered=layers is not None,
         preprocess=as_names(preprocess),
         draws=draws,
         seed=seed,

@@ -331,3 +331,14 @@ def test_layers_stand_in_their_own_order_in_every_table() -> None:
     frame = long_table([{**row, "status": "ok", "numbers": "0..9", "n": 10} for row in rows])
     assert frame["source_a"].tolist() == ["hidden:1", "hidden:2", "hidden:10"]
     assert list(Study(frame).table("m").index) == ["a/hidden:1", "a/hidden:2", "a/hidden:10"]
+
+
+def test_the_best_layers_stand_beside_the_best_of_every_draw_by_default() -> None:
+    study = numgeom.compare(
+        ["demo:llama_a", "demo:neox_a"], numbers="0..29", sources="hidden", layers="0,1",
+        metrics="cka_linear_debiased", draws=19, cache=False,
+    )  # fmt: skip
+    assert set(study.frame["null"]) == {"row_permutation_drawn", "order_modes"}
+    best = study.layers("cka_linear_debiased")
+    assert best["p"].notna().all()
+    assert not best["warnings"].str.contains("W-MULT").any()

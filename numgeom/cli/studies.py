@@ -64,6 +64,7 @@ def compare(
             sources=session.sources(source, layers),
             reducers=split_list(reducers),
             nulls=split_list(nulls) if nulls else None,
+            layered=layers is not None,
             preprocess=split_list(preprocess),
             draws=draws,
             seed=seed,
