@@ -247,6 +247,7 @@ def reduce_and_judge(
         return result
     result.coordinates[OBSERVED] = _coordinates(reduced, labelled=True)
     codes += _duplicates(rep)
+    seen = {metric.label: _observed(metric, reduced, codes) for metric in metrics}
     for null in nulls:
         drawn: list[Representation] = []
         problem_of_null: Exception | None = None
@@ -269,10 +270,10 @@ def reduce_and_judge(
                 result.coordinates[null.label] = _coordinates(drawn[0], labelled=labelled)
         for metric in metrics:
             cell = (metric.label, _label(null))
-            own = list(codes)
+            observed, figures, own = seen[metric.label]
             try:
-                with caveats(own):
-                    observed, figures = _values(metric, reduced)
+                if isinstance(observed, Exception):
+                    raise observed
                 result.figures[cell] = entries(figures)
                 outcomes = [Outcome(measure=name, value=value, warnings=own) for name, value in observed.items()]
                 if problem_of_null is not None and null is not None:
@@ -286,6 +287,19 @@ def reduce_and_judge(
                 outcomes = [failure(error, metric.plugin)]
             result.outcomes[cell] = outcomes
     return result
+
+
+def _observed(
+    metric: Choice[GeometrySpec], reduced: Representation, codes: Sequence[str]
+) -> tuple[dict[str, float] | Exception, Figures, list[str]]:
+    """What a metric gives of a reduction, once for all nulls, with its caveats; or why it gives nothing."""
+    own = list(codes)
+    try:
+        with caveats(own):
+            values, figures = _values(metric, reduced)
+    except Exception as error:
+        return error, {}, own
+    return values, figures, own
 
 
 def reduce(reducer: Choice[ReducerSpec], rep: Representation, seed: int, *, control: bool = False) -> Representation:
