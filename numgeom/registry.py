@@ -155,7 +155,7 @@ class Registry:
         if colon and re.fullmatch(r"[a-z][a-z0-9_]*", scheme):
             raise UnknownName("model scheme", scheme, catalog.sources.names, "Type: numgeom list sources")
         hint = "A model is a registry name, a folder, a rows file, or scheme:id; type: numgeom list models"
-        if spec.startswith((".", "/", "~")):
+        if spec.startswith((".", "/", "~")) or re.search(r"\.[a-z]+$", spec):
             raise RegistryError(f"there is no file or folder {spec!r}. {hint}")
         if re.fullmatch(r"[\w.\-]+/[\w.\-]+(@[\w.\-/]+)?", spec):
             hint = f"For a hub repository type hf:{spec}. " + hint

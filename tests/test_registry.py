@@ -100,6 +100,8 @@ def test_direct_specs_are_told_from_names(tmp_path: Path) -> None:
     assert registry.model(str(tmp_path / "folder"), catalog).source == "checkpoint"
     (tmp_path / "rows.npz").write_bytes(b"")
     assert registry.model(str(tmp_path / "rows.npz"), catalog).name == "rows"
+    with pytest.raises(RegistryError, match=r"there is no file or folder 'nosuch\.npz'"):
+        registry.model("nosuch.npz", catalog)
     with pytest.raises(UnknownName, match="type hf:org/name"):
         registry.model("org/name", catalog)
     with pytest.raises(UnknownName, match="unknown model scheme 'hff'"):
