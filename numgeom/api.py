@@ -104,10 +104,10 @@ class Session:
         )
 
     def _that_draws(self, choice: Choice[NullSpec]) -> str:
-        """Of a null that metrics may know in closed form, the card of the same null that draws."""
+        """Of row orders that metrics may know in closed form, the card of the same null that draws."""
         twins = [one.spec.name for one in self.catalog.nulls if one.spec.target == choice.spec.target]
         drawn = [name for name in twins if not self.catalog.nulls.get(name).uniform]
-        return drawn[0] if choice.spec.uniform and drawn else choice.label
+        return drawn[0] if choice.spec.uniform and choice.spec.permutes_rows and drawn else choice.label
 
 
 def compare(

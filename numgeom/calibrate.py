@@ -10,8 +10,9 @@ import numpy.typing as npt
 # A verdict needs both: p at most ALPHA, and an excess of at least EFFECT, because a null of high power
 # rejects differences too small to mean anything.
 ALPHA = 0.05
-# A fitted tail says no more than this.
+# A fitted tail says no more than this. That of sign flips says less: modes of real curves are only nearly independent.
 SMALLEST_P = 1e-6
+SMALLEST_FLIP_P = 1e-4
 EFFECT = 0.05
 
 # Below this skewness the gamma distribution is the normal one to the precision of float64.
@@ -120,13 +121,13 @@ def calibrate(
 def calibrate_moments(
     observed: float,
     moments: tuple[float, float, float],
-    n: int,
+    least: float,
     *,
     direction: str = "higher_is_closer",
     best: float = 1.0,
     alpha: float = 0.05,
 ) -> Calibration:
-    """Hold an observed score against the exact moments of its row-permutation null: no draw is needed.
+    """Hold an observed score against the moments of its null over all row orders or sign flips: no draw is needed.
 
     The null is taken to follow the Pearson type III distribution (a shifted gamma) with these moments.
 
@@ -135,9 +136,9 @@ def calibrate_moments(
     observed : float
         The score.
     moments : tuple of float
-        Mean, standard deviation and skewness over all orders of the rows.
-    n : int
-        How many rows are permuted: p is at least ``1 / n!``, as one order is the observed one, and at least 1e-6.
+        Mean, standard deviation and skewness.
+    least : float
+        The smallest p that is given, such as :func:`least_permutation_p`.
     direction : {"higher_is_closer", "lower_is_closer"}
     best : float
         The score of identical representations; infinite where there is no bound.
@@ -148,7 +149,7 @@ def calibrate_moments(
     -------
     Calibration
         ``p`` is the upper tail and ``tau`` the ``1 - alpha`` quantile of that distribution. The moments are exact
-        and the tail is approximate: a p far below 1e-4 says "small", not how small, and none below 1e-6 is given.
+        and the tail is approximate: a p far below 1e-4 says "small", not how small.
 
     References
     ----------
@@ -157,25 +158,36 @@ def calibrate_moments(
 
     Examples
     --------
-    >>> found = calibrate_moments(0.3, (0.1, 0.1, 0.0), 100)
+    >>> found = calibrate_moments(0.3, (0.1, 0.1, 0.0), least_permutation_p(100))
     >>> round(found.z, 6), round(found.p, 6)
     (2.0, 0.02275)
     """
-    from scipy.special import gammaln
-
     sign = SIGN[direction]
     mean, sd, skewness = sign * moments[0], float(moments[1]), sign * float(moments[2])
     seen, bound = sign * observed, sign * best
     if sd <= 1e-12 * max(1.0, abs(mean)):
         # A null that never varies is met by every order, and beaten by none.
-        p = 1.0 if seen <= mean + 1e-12 * max(1.0, abs(seen)) else max(float(np.exp(-gammaln(n + 1))), SMALLEST_P)
+        p = 1.0 if seen <= mean + 1e-12 * max(1.0, abs(seen)) else least
         return Calibration(sign * mean, 0.0, seen - mean, float("nan"), p, sign * mean, _beyond(mean, seen, bound))
     z = (seen - mean) / sd
-    p = max(pearson_tail(z, skewness), float(np.exp(-gammaln(n + 1))), SMALLEST_P)
+    p = max(pearson_tail(z, skewness), least)
     tau = mean + sd * pearson_quantile(1.0 - alpha, skewness)
     return Calibration(
         mean=sign * mean, sd=sd, excess=seen - mean, z=z, p=p, tau=sign * tau, calibrated=_beyond(tau, seen, bound)
     )
+
+
+def least_permutation_p(n: int) -> float:
+    """The smallest p over the orders of n rows: ``1 / n!``, as one of them is the observed one, and at least 1e-6.
+
+    Examples
+    --------
+    >>> round(least_permutation_p(5), 6), least_permutation_p(1000)
+    (0.008333, 1e-06)
+    """
+    from scipy.special import gammaln
+
+    return max(float(np.exp(-gammaln(n + 1))), SMALLEST_P)
 
 
 def pearson_tail(z: float, skewness: float) -> float:

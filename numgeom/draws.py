@@ -10,9 +10,9 @@ import numpy as np
 
 from numgeom.calibrate import Calibration, passes
 from numgeom.catalog import Choice
+from numgeom.flips import Views, flip, flips, views_of
 from numgeom.outcome import Outcome, failure
-from numgeom.preprocess import chained_views
-from numgeom.scorer import F64, Pair, Scorer, calibrated, narrow, prepared
+from numgeom.scorer import F64, Pair, Scorer, calibrated, prepared
 from numgeom.seeds import generator, generators
 from numgeom.specs import ConvergenceSpec, NullSpec
 from numgeom.targets import NullView, draw_permutations
@@ -47,14 +47,14 @@ class Drawn:
 
 
 def has_moments(scorer: Scorer, null: Choice[NullSpec]) -> bool:
-    """Whether the null needs no draws, because the metric knows its moments exactly."""
+    """Whether a null that permutes rows needs no draws, because the metric knows its moments exactly."""
     enough = bool(scorer.reps) and scorer.reps[0].n >= FEWEST_FOR_MOMENTS
-    return null.spec.uniform and enough and hasattr(scorer.metric, "null_moments")
+    return null.spec.uniform and null.spec.permutes_rows and enough and hasattr(scorer.metric, "null_moments")
 
 
 def block_size(scorer: Scorer, null: Choice[NullSpec]) -> int:
     """How many draws are scored by one call."""
-    return PRODUCT if getattr(scorer.metric, "flips_alike", False) and not null.spec.permutes_rows else BLOCK
+    return PRODUCT if hasattr(scorer.metric, "flip_moments") and not null.spec.permutes_rows else BLOCK
 
 
 def draw(scorer: Scorer, null: Choice[NullSpec], scores: Mapping[Pair, float], some: range, seed: int) -> Drawn:
@@ -153,19 +153,23 @@ def _replace_sides(
     A surrogate depends on one model only: the draws are the outer loop, and each is scored against all
     other models of the group. What fails for one model or one pair is that model's or that pair's row.
     """
-    views, problems = _views(scorer, null, sorted({i for pair in scores for i in pair}))
+    views = views_of(scorer, null, sorted({i for pair in scores for i in pair}))
     observed: dict[Pair, list[float]] = {pair: [] for pair in scores}
     values: dict[Pair, list[F64]] = {pair: [] for pair in scores}
-    for position in range(max(map(len, views.values()), default=0)):
-        at = {i: held[position] for i, held in views.items()}
-        sound = [pair for pair in scores if _problem(problems, pair) is None]
-        if _flips(scorer.metric, at):
-            _flip(scorer, null, at, sound, observed, values, some, seed)
+    blocks = list(_blocks(some, block_size(scorer, null)))
+    for position in views.positions():
+        at = views.at(position)
+        sound = [pair for pair in scores if views.problem(pair) is None]
+        if flips(scorer.metric, at):
+            for pair, seen, held in flip(scorer, null, at, sound, some, blocks, seed):
+                values[pair].append(held)
+                if seen is not None:
+                    observed[pair].append(seen)
         else:
-            _redraw(scorer, null, at, sound, observed, values, problems, some, seed)
+            _redraw(scorer, null, at, sound, observed, values, views, some, seed)
     found = Drawn()
     for pair in scores:
-        problem = _problem(problems, pair)
+        problem = views.problem(pair)
         if problem is None:
             found.values[pair] = np.stack(values[pair])
             if some.start == 0:
@@ -175,96 +179,33 @@ def _replace_sides(
     return found
 
 
-Problems = dict["int | Pair", Exception]
-
-
-def _views(
-    scorer: Scorer, null: Choice[NullSpec], indices: Sequence[int]
-) -> tuple[dict[int, Sequence[NullView]], Problems]:
-    """The views of every representation; narrow ones unless all draws are one product of what is shared."""
-    views: dict[int, Sequence[NullView]] = {}
-    problems: Problems = {}
-    for index in indices:
-        rep = scorer.reps[index]
-        try:
-            if hasattr(scorer.metric, "flipped"):
-                views[index] = chained_views(null.spec, null.params, rep)
-                if all(_flips(scorer.metric, {index: view}) for view in views[index]):
-                    continue
-            views[index] = chained_views(null.spec, null.params, rep, narrowed=lambda rows: narrow(rows, scorer.spec))
-        except Exception as error:
-            problems[index] = error
-    return {index: held for index, held in views.items() if index not in problems}, problems
-
-
-def _for_view(metric: Any, view: NullView) -> Any:
-    """The metric under one view: itself, unless it is a score of the very modes that a null flips."""
-    return metric.for_view(view) if hasattr(metric, "for_view") else metric
-
-
-def _flips(metric: Any, views: Mapping[int, NullView]) -> bool:
-    """Whether flips of the modes of these views have a closed form in the metric."""
-    if not hasattr(metric, "flipped") or not all(hasattr(view, "signs") for view in views.values()):
-        return False
-    return all(_for_view(metric, view).flips(view) for view in views.values()) if hasattr(metric, "flips") else True
-
-
-def _flip(
-    scorer: Scorer,
-    null: Choice[NullSpec],
-    views: Mapping[int, NullView],
-    pairs: Sequence[Pair],
-    observed: dict[Pair, list[float]],
-    values: dict[Pair, list[F64]],
-    some: range,
-    seed: int,
-) -> None:
-    """Sign flips of modes in closed form; where both sides give the same score, all draws are one product."""
-    if not views:
-        return
-    first: Any = next(iter(views.values()))
-    metric = _for_view(scorer.metric, first)
-    numbers = scorer.reps[next(iter(views))].numbers
-    signs = np.stack([first.signs(generator(seed, null.label + first.name, numbers, k)) for k in some])
-    pieces = [signs[block] for block in _blocks(some, block_size(scorer, null))]
-    if some.start == 0:
-        # What no mode is flipped in is the observed score.
-        pieces[0] = np.vstack([np.ones((1, signs.shape[1])), pieces[0]])
-    for a, b in pairs:
-        for left, right in ((a, b),) if getattr(metric, "flips_alike", False) else ((a, b), (b, a)):
-            held = np.concatenate([np.asarray(metric.flipped(views[left], views[right], piece)) for piece in pieces])
-            if some.start == 0:
-                observed[a, b].append(float(held[0]))
-            values[a, b].append(held[len(held) - len(some) :])
-
-
 def _redraw(
     scorer: Scorer,
     null: Choice[NullSpec],
-    views: Mapping[int, NullView],
+    at: Mapping[int, NullView],
     pairs: Sequence[Pair],
     observed: dict[Pair, list[float]],
     values: dict[Pair, list[F64]],
-    problems: Problems,
+    views: Views,
     some: range,
     seed: int,
 ) -> None:
     """Surrogates drawn, prepared and scored one by one."""
-    metric = scorer.metric
+    metric, problems = scorer.metric, views.problems
     states: dict[int, Any] = {}
-    for i, view in views.items():
+    for i, view in at.items():
         try:
             states[i] = prepared(scorer, view.observed)
         except Exception as error:
             problems[i] = error
-    sides = {pair: np.empty((2, len(some))) for pair in pairs if _problem(problems, pair) is None}
+    sides = {pair: np.empty((2, len(some))) for pair in pairs if views.problem(pair) is None}
     for i in states:
         mine = [pair for pair in sides if i in pair]
         try:
             for k, draw_number in enumerate(some):
                 # Seeding by draw alone makes a pair's null the same whichever other models are in the study.
-                rng = generator(seed, null.label + views[i].name, views[i].observed.numbers, draw_number)
-                drawn = prepared(scorer, views[i].draw(rng))
+                rng = generator(seed, null.label + at[i].name, at[i].observed.numbers, draw_number)
+                drawn = prepared(scorer, at[i].draw(rng))
                 for a, b in mine:
                     if i == a:
                         sides[a, b][0, k] = metric.score(drawn, states[b])
@@ -273,7 +214,7 @@ def _redraw(
         except Exception as error:
             problems[i] = error
     for (a, b), held in sides.items():
-        if _problem(problems, (a, b)) is not None:
+        if views.problem((a, b)) is not None:
             continue
         try:
             if some.start == 0:
@@ -281,8 +222,3 @@ def _redraw(
             values[a, b] += list(held)
         except Exception as error:
             problems[a, b] = error
-
-
-def _problem(problems: Mapping[int | Pair, Exception], pair: Pair) -> Exception | None:
-    """What stands against a pair: a failure of one of its sides, or its own."""
-    return next((problems[key] for key in (*pair, pair) if key in problems), None)

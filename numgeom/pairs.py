@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from numgeom.catalog import Choice
 from numgeom.draws import Drawn, Found, block_size, draw, enter, has_moments, join, settle
 from numgeom.errors import Incompatible
+from numgeom.flips import by_moments
 from numgeom.intervals import block_count, intervals, leave_out
 from numgeom.outcome import Outcome, failure
 from numgeom.representation import Representation
@@ -30,13 +31,13 @@ class Scored:
     outcomes : dict
         Of every pair, without a null.
     exact : dict
-        By null: the calibrations that exact moments gave.
+        By null: the calibrations that moments gave, each with what was held against them.
     parts : dict
         By null (``""`` for the intervals): ranges of draws or of left-out blocks, each some seconds of work.
     """
 
     outcomes: dict[Pair, Outcome]
-    exact: dict[str, dict[Pair, Found]] = field(default_factory=dict)
+    exact: dict[str, dict[Pair, tuple[Found, float]]] = field(default_factory=dict)
     parts: dict[str, list[range]] = field(default_factory=dict)
 
     @property
@@ -102,8 +103,12 @@ def score_group(
     if with_intervals:
         scored.parts[""] = _parts(block_count(reps[0].n), 1, seconds)
     for null in nulls:
+        held: dict[Pair, tuple[Found, float]] | None
         if has_moments(scorer, null):
-            held = {pair: _exactly(scorer, null, pair, value) for pair, value in scored.scores.items()}
+            held = {pair: (_exactly(scorer, null, pair, value), value) for pair, value in scored.scores.items()}
+        else:
+            held = by_moments(scorer, null, list(scored.scores))
+        if held is not None:
             scored.exact[null.label] = held
         else:
             scored.parts[null.label] = _parts(draws, block_size(scorer, null), seconds)
@@ -153,7 +158,7 @@ def calibrated_pairs(
         outcome, kept = replace(base, warnings=list(base.warnings)), None
         if null is not None and outcome.value is not None:
             if null.label in scored.exact:
-                enter(outcome, null, scored.exact[null.label][pair], outcome.value, 0)
+                enter(outcome, null, *scored.exact[null.label][pair], 0)
             else:
                 held, null_value = settle(metric, null, pair, drawn)
                 enter(outcome, null, held, null_value, draws)

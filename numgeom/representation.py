@@ -77,7 +77,9 @@ class Representation:
             )
         if np.any(np.diff(numbers) <= 0):
             raise SourceError("numbers must be strictly increasing: sort the rows by number and drop repeats.")
-        bad = ~np.isfinite(matrix).all(axis=1)
+        with np.errstate(all="ignore"):
+            finite = bool(np.isfinite(matrix.sum()))  # an infinite sum may also be one of large numbers
+        bad = np.False_ if finite else ~np.isfinite(matrix).all(axis=1)
         if bad.any():
             first = ", ".join(str(v) for v in numbers[bad][:5])
             raise SourceError(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from numgeom.calibrate import Calibration, calibrate, calibrate_moments
+from numgeom.calibrate import Calibration, calibrate, calibrate_moments, least_permutation_p
 from numgeom.catalog import Choice
 from numgeom.errors import Incompatible, NumgeomError
 from numgeom.outcome import Outcome, caveats, failure
@@ -124,8 +124,8 @@ class Scorer:
         moments = fast.null_moments(self.state(pair[0]), self.state(pair[1]))
         if not all(np.isfinite(moments)):
             raise NumgeomError(f"{self.choice.label} gave the moments {moments} of its null.")
-        n = self.reps[pair[0]].n
-        return calibrate_moments(observed, moments, n, direction=self.spec.direction, best=self.spec.best)
+        least = least_permutation_p(self.reps[pair[0]].n)
+        return calibrate_moments(observed, moments, least, direction=self.spec.direction, best=self.spec.best)
 
 
 def calibrated(choice: Choice[ConvergenceSpec], observed: float, values: F64) -> Calibration:

@@ -268,8 +268,9 @@ class ConvergenceSpec(Spec):
     The target is a plain function ``(rep_a, rep_b, **params) -> float``, or a class (called with the
     parameters) whose instances have ``prepare(rep) -> state`` and ``score(state_a, state_b) -> float``
     and may have ``score_matrix(states) -> (m, m)``, ``permuted(state_a, state_b, permutations) -> (draws,)``,
-    ``flipped(view_a, view_b, signs) -> (draws,)`` (the modes of side a under the signs of an order-mode null)
-    and ``null_moments(state_a, state_b) -> (mean, sd, skewness)``.
+    ``flipped(view_a, view_b, signs) -> (draws,)`` (the modes of side a under the signs of an order-mode null),
+    ``null_moments(state_a, state_b) -> (mean, sd, skewness)`` over all row orders, and
+    ``flip_moments(view_a, view_b) -> (observed, mean, sd, skewness)`` over all signs.
 
     Parameters
     ----------
@@ -330,8 +331,8 @@ class NullSpec(Spec):
     numbered : bool
         Whether row i of a draw still stands for number i, as that of a smooth curve does: pictures then colour it.
     uniform : bool
-        Whether it draws every order of the rows with the same probability: a metric's ``null_moments`` are then
-        its exact moments, and nothing is drawn where the metric has them.
+        Whether it draws every order of the rows, or every sign of its modes, with the same probability: a metric's
+        ``null_moments`` or ``flip_moments`` are then its moments, and nothing is drawn where the metric has them.
     of_shape : bool
         Whether its draws depend on n, d and the scale of the rows alone: models of one shape then share them.
     claim : str

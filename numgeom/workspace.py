@@ -11,6 +11,9 @@ import numpy.typing as npt
 F64 = npt.NDArray[np.float64]
 T = TypeVar("T")
 
+# A squared norm below this share of the mean one is too short for the Gram of the centred rows.
+SHORT = 1e-3
+
 
 class Workspace:
     """Lazily derived float64 quantities of one ``(n, d)`` matrix.
@@ -76,9 +79,8 @@ class Workspace:
         """``(n, d)``: rows minus their mean, in float64 (centring first keeps a large common mean harmless)."""
 
         def compute() -> F64:
-            matrix = self._matrix.astype(np.float64)
-            matrix -= matrix.mean(axis=0)
-            return matrix
+            mean = self._matrix.mean(axis=0, dtype=np.float64)
+            return np.asarray(np.subtract(self._matrix, mean, dtype=np.float64))
 
         return self._derived("centred", compute, _rows)
 
@@ -138,10 +140,12 @@ class Workspace:
         def compute() -> F64:
             norms = np.diagonal(self.gram)
             scale = norms[:, None] + norms[None, :]
-            squared = -2.0 * self.gram
-            squared += scale
+            squared = scale - 2.0 * self.gram
+            scale *= 1e-7
             # The Gram form cancels where rows nearly coincide; those few pairs are recomputed directly.
-            near = np.argwhere(np.triu(squared <= 1e-7 * scale, 1))
+            coincide = squared <= scale
+            np.fill_diagonal(coincide, False)
+            near = np.argwhere(np.triu(coincide)) if coincide.any() else np.empty((0, 2), dtype=np.int64)
             for block in np.array_split(near, max(1, len(near) * self.centred.shape[1] // 4_000_000)):
                 i, j = block[:, 0], block[:, 1]
                 exact = np.square(self.centred[i] - self.centred[j]).sum(axis=1)
@@ -165,15 +169,26 @@ class Workspace:
         """``(n, n)``: cosine similarities of the raw (not centred) rows; a zero row has cosine 0 with all others."""
 
         def compute() -> F64:
-            matrix = self._matrix.astype(np.float64)
-            # In the unit of its largest entry nothing under- or overflows when squared.
-            matrix /= np.abs(matrix).max(initial=0.0) or 1.0
-            found = matrix @ matrix.T
-            norms = np.linalg.norm(matrix, axis=1)
+            # With x = xc + mu, <x_i, x_j> = <xc_i, xc_j> + <xc_i, mu> + <xc_j, mu> + <mu, mu>: no second product in d.
+            mean = self._matrix.mean(axis=0, dtype=np.float64)
+            common, along = float(mean @ mean), self.centred @ mean
+            squares = np.diagonal(self.gram) + 2.0 * along + common
+            total = self.energy / max(1, len(along)) + common
+            if 1e-200 < total < 1e200 and float(squares.min(initial=total)) > SHORT * total:
+                found = self.gram + (along + common)
+                found += along[:, None]
+                norms = np.sqrt(squares)
+            else:
+                # Of rows that the mean all but cancels those sums keep no digits.
+                matrix = self._matrix.astype(np.float64)
+                # In the unit of its largest entry nothing under- or overflows when squared.
+                matrix /= np.abs(matrix).max(initial=0.0) or 1.0
+                found = matrix @ matrix.T
+                norms = np.linalg.norm(matrix, axis=1)
             scale = np.divide(1.0, norms, out=np.zeros_like(norms), where=norms > 0)
             found *= scale[:, None]
             found *= scale[None, :]
-            return np.clip(found, -1.0, 1.0, out=found)
+            return np.asarray(np.clip(found, -1.0, 1.0, out=found))
 
         return self._derived("cosines", compute, _square)
 

@@ -11,7 +11,7 @@ from scipy.stats import pearson3
 
 import numgeom
 from numgeom import Representation
-from numgeom.calibrate import calibrate, calibrate_moments, pearson_quantile, pearson_tail
+from numgeom.calibrate import calibrate, calibrate_moments, least_permutation_p, pearson_quantile, pearson_tail
 from numgeom.draws import FEWEST_FOR_MOMENTS
 from numgeom.registry import open_catalog
 from numgeom.targets import make_metric
@@ -35,24 +35,24 @@ def test_a_null_without_skewness_is_normal_and_the_limit_is_smooth() -> None:
 
 
 def test_lower_is_closer_turns_everything_round() -> None:
-    up = calibrate_moments(0.4, (0.1, 0.1, 0.5), 50, best=1.0)
-    down = calibrate_moments(-0.4, (-0.1, 0.1, -0.5), 50, direction="lower_is_closer", best=-1.0)
+    up = calibrate_moments(0.4, (0.1, 0.1, 0.5), least_permutation_p(50), best=1.0)
+    down = calibrate_moments(-0.4, (-0.1, 0.1, -0.5), least_permutation_p(50), direction="lower_is_closer", best=-1.0)
     assert (up.p, up.z, up.excess, up.calibrated) == pytest.approx((down.p, down.z, down.excess, down.calibrated))
     assert down.tau == pytest.approx(-up.tau)
 
 
 def test_p_is_never_below_the_share_of_one_order() -> None:
-    assert calibrate_moments(1.0, (0.0, 0.01, 0.0), 5).p == pytest.approx(1 / math.factorial(5))
-    assert calibrate_moments(1.0, (0.0, 1e-4, 0.0), 1000).p > 0.0
+    assert calibrate_moments(1.0, (0.0, 0.01, 0.0), least_permutation_p(5)).p == pytest.approx(1 / math.factorial(5))
+    assert calibrate_moments(1.0, (0.0, 1e-4, 0.0), least_permutation_p(1000)).p > 0.0
 
 
 def test_a_null_without_spread_has_no_z() -> None:
-    met = calibrate_moments(0.3, (0.3, 0.0, 0.0), 30)
+    met = calibrate_moments(0.3, (0.3, 0.0, 0.0), least_permutation_p(30))
     assert np.isnan(met.z)
     assert met.p == 1.0
     assert met.calibrated == 0.0
-    assert calibrate_moments(0.4, (0.3, 0.0, 0.0), 30).p == 1e-6
-    assert calibrate_moments(0.4, (0.3, 0.0, 0.0), 5).p == pytest.approx(1 / 120)
+    assert calibrate_moments(0.4, (0.3, 0.0, 0.0), least_permutation_p(30)).p == 1e-6
+    assert calibrate_moments(0.4, (0.3, 0.0, 0.0), least_permutation_p(5)).p == pytest.approx(1 / 120)
 
 
 def pair(kind: str, n: int = 60) -> list[Representation]:
@@ -74,7 +74,7 @@ def test_level_tau_and_p_agree_with_twenty_thousand_draws(name: str, kind: str) 
     moments = metric.null_moments(a, b)  # type: ignore[attr-defined]
     for level in (0.5, 0.1, 0.05, 0.01):
         seen = float(np.quantile(draws, 1 - level))
-        exact, drawn = calibrate_moments(seen, moments, 60), calibrate(seen, draws)
+        exact, drawn = calibrate_moments(seen, moments, least_permutation_p(60)), calibrate(seen, draws)
         assert exact.p == pytest.approx(level, rel=0.25)
         assert exact.z == pytest.approx(drawn.z, abs=0.1)
         assert exact.tau == pytest.approx(drawn.tau, abs=0.1 * exact.sd)
@@ -86,7 +86,7 @@ def test_under_the_null_p_is_uniform_to_the_eye_of_a_level() -> None:
     found = []
     for _ in range(400):
         a, b = (metric.prepare(Representation(rng.standard_normal((30, 6)), np.arange(30))) for _ in range(2))  # type: ignore[attr-defined]
-        found.append(calibrate_moments(metric.score(a, b), metric.null_moments(a, b), 30).p)  # type: ignore[attr-defined]
+        found.append(calibrate_moments(metric.score(a, b), metric.null_moments(a, b), least_permutation_p(30)).p)  # type: ignore[attr-defined]
     for level in (0.05, 0.2, 0.5):
         assert np.mean(np.array(found) <= level) == pytest.approx(level, abs=3.5 * math.sqrt(level * (1 - level) / 400))
 

@@ -14,7 +14,7 @@ from numgeom.representation import Representation
 from numgeom.specs import INVARIANCES, ConvergenceSpec
 from numgeom.targets import make_metric
 from numgeom.testing import clouds
-from numgeom.testing.agreement import flipped_agrees, matrix_agrees, moments_agree, permuted_agrees
+from numgeom.testing.agreement import flip_moments_agree, flipped_agrees, matrix_agrees, moments_agree, permuted_agrees
 from numgeom.testing.bench import WIDTH, Bench
 from numgeom.testing.card import card_checks
 from numgeom.testing.check import Check, global_generators, require
@@ -275,6 +275,7 @@ _FAST = {
     "permuted": permuted_agrees,
     "flipped": flipped_agrees,
     "null_moments": moments_agree,
+    "flip_moments": flip_moments_agree,
 }
 
 

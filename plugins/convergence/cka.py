@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numgeom import Incompatible, Representation
-from numgeom_plugins.convergence.modes import Modes, flipped_norms, key_of, mode_gram, quadratic, rows_of
+from numgeom_plugins.convergence.modes import Modes, gram_in, key_of, mode_gram, quadratic, rows_of, sign_moments
 from numgeom_plugins.convergence.trace import F64, TraceMetric, no_contrast
 
 
@@ -34,6 +34,7 @@ class LinearCKA(TraceMetric):
     name = "cka_linear"
     lowest = 0.0
     flips_alike = True
+    flips_apart = True
 
     def matrix(self, rep: Representation) -> F64:
         """The centred Gram, divided by its trace so that squares of it neither vanish nor overflow."""
@@ -42,13 +43,12 @@ class LinearCKA(TraceMetric):
     def flipped(self, a: Modes, b: Modes, signs: F64) -> F64:
         """Scores of the residual of ``a`` with its modes flipped, against the residual of ``b`` as it is.
 
-        The modes are orthonormal and centred, so ``<K(s), L> = s' (Ka * Kb) s`` with the ``(m, m)`` Grams of
-        the coefficients, and the norms do not depend on the signs.
+        The modes are orthonormal and centred, so ``<K(s), L> = s' (Ka * Kb) s`` with the Grams of both sides in the
+        modes of ``a``, and the norms do not depend on the signs.
 
         Parameters
         ----------
         a, b : Modes
-            Views on one basis.
         signs : ndarray, shape (draws, m)
             Entries are 1 or -1.
 
@@ -56,7 +56,12 @@ class LinearCKA(TraceMetric):
         -------
         ndarray, shape (draws,)
         """
-        return np.clip(quadratic(signs, mode_gram(a) * mode_gram(b)), 0.0, 1.0)
+        return np.clip(quadratic(signs, mode_gram(a) * gram_in(b, a)), 0.0, 1.0)
+
+    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float]:
+        """The score of both residuals; mean, standard deviation and skewness of :meth:`flipped` over all signs."""
+        total, mean, sd, skewness = sign_moments(mode_gram(a), gram_in(b, a))
+        return min(total, 1.0), mean, sd, skewness
 
 
 class DebiasedCKA(TraceMetric):
@@ -83,6 +88,8 @@ class DebiasedCKA(TraceMetric):
     """
 
     name = "cka_linear_debiased"
+    flips_apart = True
+    observed_norm = True
 
     def matrix(self, rep: Representation) -> F64:
         """The U-centred Gram."""
@@ -108,14 +115,15 @@ class DebiasedCKA(TraceMetric):
 
             <K*, L*> = <K, L> - n/(n-2) k'l + tr(K) tr(L) / ((n-1)(n-2)).
 
-        A flip by s turns K into ``V (ss' * Ka) V'``: ``<K, L>`` and ``k'l`` stay quadratic forms in s, with the
-        ``(m, m)`` matrices ``Ka * Kb`` and ``Ka * (V' diag(l) V)``; traces and ``<K, K>`` do not depend on s, and
-        only ``k'k`` needs the diagonal of each flipped Gram.
+        A flip by s turns K into ``V (ss' * Ka) V'``: ``<K, L>`` and ``k'l`` are quadratic forms in s, with the
+        ``(m, m)`` matrices ``Ka * Kb`` and ``Ka * (V' diag(l) V)``, and traces do not depend on s. The norm
+        ``<K*, K*>`` is that of the residual as it is: the flips are of the unbiased HSIC, in units of the observed
+        score. They then are as exact a test as flips of the quotient, whose norm changes little with s and would
+        cost a product in ``(n, n)`` a draw.
 
         Parameters
         ----------
         a, b : Modes
-            Views on one basis.
         signs : ndarray, shape (draws, m)
             Entries are 1 or -1.
 
@@ -123,17 +131,45 @@ class DebiasedCKA(TraceMetric):
         -------
         ndarray, shape (draws,)
         """
+        values = quadratic(signs, mode_gram(a) * self._against(b, a)) + self._level(a, b)
+        return np.asarray(values / np.sqrt(self._square(a)), dtype=np.float64)
+
+    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float]:
+        """The score of both residuals; mean, standard deviation and skewness of :meth:`flipped` over all signs."""
+        scale, level = 1.0 / np.sqrt(self._square(a)), self._level(a, b)
+        total, mean, sd, skewness = sign_moments(mode_gram(a), self._against(b, a))
+        return scale * (total + level), scale * (mean + level), scale * sd, skewness
+
+    def _against(self, view: Modes, other: Modes) -> F64:
+        """``(L - n/(n-2) V' diag(l) V) / |L*|`` of ``view``, in the modes V of ``other``."""
+        n, gram = len(other.basis), gram_in(view, other)
+
+        def derive() -> F64:
+            half = np.sqrt(_norms(view))[:, None] * other.basis
+            return np.asarray((gram - n / (n - 2) * (half.T @ half)) / np.sqrt(self._square(view)), dtype=np.float64)
+
+        # Kept where both sides have the same modes.
+        own = gram is mode_gram(view)
+        return rows_of(view).memo(f"convergence.debiased_modes.{key_of(view)}", derive) if own else derive()
+
+    def _level(self, a: Modes, b: Modes) -> float:
+        """What the traces add, at the scale of :meth:`_against`."""
         n = len(a.basis)
-        gram_a, gram_b = mode_gram(a), mode_gram(b)
-        share, common = n / (n - 2), 1.0 / ((n - 1) * (n - 2))
-        traces = common * float(np.trace(gram_a)) * float(np.trace(gram_b))
-        cross = quadratic(signs, gram_a * (gram_b - share * _weighed(b))) + traces
-        self_a = (
-            float(np.vdot(gram_a, gram_a)) - share * flipped_norms(a, signs) + common * float(np.trace(gram_a)) ** 2
-        )
-        square_b = float(np.vdot(gram_b, gram_b)) - share * float(_norms(b) @ _norms(b))
-        self_b = square_b + common * float(np.trace(gram_b)) ** 2
-        return np.clip(cross / np.sqrt(self_a * self_b), -1.0, 1.0)
+        traces = float(np.trace(mode_gram(a)) * np.trace(mode_gram(b)))
+        return traces / ((n - 1) * (n - 2)) / float(np.sqrt(self._square(b)))
+
+    def _square(self, view: Modes) -> float:
+        """``<K*, K*>`` of the residual, at the scale of the mode Gram."""
+
+        def derive() -> float:
+            n, gram, norms = len(view.basis), mode_gram(view), _norms(view)
+            whole, total = float(np.vdot(gram, gram)), float(np.trace(gram))
+            square = whole - n / (n - 2) * float(norms @ norms) + total**2 / ((n - 1) * (n - 2))
+            if square <= 1e-12 * whole:
+                raise no_contrast(self.name, "the unbiased self-HSIC of the residual is 0")
+            return square
+
+        return rows_of(view).memo(f"convergence.debiased_square.{key_of(view)}", derive)
 
 
 def _norms(view: Modes) -> F64:
@@ -143,12 +179,3 @@ def _norms(view: Modes) -> F64:
         return np.asarray(np.einsum("ij,ij->i", view.basis @ mode_gram(view), view.basis), dtype=np.float64)
 
     return rows_of(view).memo(f"convergence.mode_norms.{key_of(view)}", derive)
-
-
-def _weighed(view: Modes) -> F64:
-    """``V' diag(k) V``, ``(m, m)``, with k the squared row norms."""
-
-    def derive() -> F64:
-        return np.asarray(view.basis.T @ (_norms(view)[:, None] * view.basis), dtype=np.float64)
-
-    return rows_of(view).memo(f"convergence.mode_weights.{key_of(view)}", derive)

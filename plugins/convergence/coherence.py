@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from numgeom import Representation
-from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of
+from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of, sign_moments
 from numgeom_plugins.convergence.trace import F64, MatrixCorrelation, no_contrast
 from numgeom_plugins.nulls.order_modes import mode_gram, residual_modes
 
@@ -62,6 +62,15 @@ class _Coherence(MatrixCorrelation):
         right = self.prepare(b.observed)
         drawn = (a.observed.with_matrix((a.basis * s) @ a.coefficients) for s in signs)
         return np.array([self.score(self.prepare(rep), right) for rep in drawn])
+
+    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float]:
+        """The score of both residuals; mean, standard deviation and skewness of :meth:`flipped` over all signs.
+
+        Only for views that :meth:`flips` holds for.
+        """
+        grams = (self.prepare(rows_of(view)).matrix for view in (a, b))
+        total, mean, sd, skewness = sign_moments(*grams)
+        return float(np.clip(total, -1.0, 1.0)), mean, sd, skewness
 
     def for_view(self, view: Modes) -> _Coherence:
         """The same score of the modes that ``view`` flips.

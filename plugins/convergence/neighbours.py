@@ -61,7 +61,7 @@ class _MutualKNN(ABC):
         def derive() -> Neighbours:
             require_variance(rep)
             closeness, tolerance = self.closeness(rep)
-            if rep.n > 2 and _spread(closeness) <= tolerance.max():
+            if rep.n > 2 and not _differ(closeness, float(tolerance.max())):
                 raise no_contrast(self.name, "all rows are equally near one another")
             return neighbours(closeness, tolerance, self.k)
 
@@ -201,13 +201,12 @@ def neighbours(closeness: F64, tolerance: F64, k: int) -> Neighbours:
         tied = member & ~within
         missing = k - within.sum(axis=1, keepdims=True)
         member = within | (tied & (np.cumsum(tied, axis=1) <= missing))
-    return Neighbours(np.nonzero(member)[1].reshape(n, k), member)
+    return Neighbours((np.flatnonzero(member) % n).reshape(n, k), member)
 
 
-def _spread(closeness: F64) -> float:
-    """Largest minus smallest value off the diagonal."""
-    values = closeness.copy()
-    np.fill_diagonal(values, np.inf)
-    low = float(values.min())
-    np.fill_diagonal(values, -np.inf)
-    return float(values.max()) - low
+def _differ(closeness: F64, tolerance: float) -> bool:
+    """Whether values off the diagonal differ by more than ``tolerance``; the first row mostly shows it."""
+    if np.ptp(closeness[0, 1:]) > tolerance:
+        return True
+    values = closeness[~np.eye(len(closeness), dtype=bool)]
+    return bool(np.ptp(values) > tolerance)

@@ -31,10 +31,19 @@ def average_ranks(values: F64, tolerance: F64 | float) -> F64:
     array([1.5, 1.5, 0. ])
     """
     order = np.argsort(values)
-    allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), values.shape)[order]
-    apart = np.diff(values[order]) > np.maximum(allowed[1:], allowed[:-1])
-    starts = np.concatenate(([0], np.flatnonzero(apart) + 1))
-    counts = np.diff(np.append(starts, values.size))
+    places = np.arange(values.size, dtype=np.float64)
+    gaps = np.diff(values[order])
+    # Most gaps are wide: only those that the largest rounding error could close are looked at one by one.
+    near = np.flatnonzero(gaps <= np.max(tolerance, initial=0.0))
+    allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), values.shape)
+    tied = near[gaps[near] <= np.maximum(allowed[order[near]], allowed[order[near + 1]])]
+    if tied.size:
+        # Runs of successive ties, from their first place to their last.
+        first = tied[np.diff(tied, prepend=-2) > 1]
+        last = tied[np.diff(tied, append=values.size + 1) > 1] + 1
+        counts = last - first + 1
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        places[np.repeat(first, counts) + within] = np.repeat((first + last) / 2.0, counts)
     ranks = np.empty(values.size)
-    ranks[order] = np.repeat(starts + (counts - 1) / 2.0, counts)
+    ranks[order] = places
     return ranks

@@ -64,7 +64,7 @@ class OrderModesView:
 
     def signs(self, rng: np.random.Generator) -> F64:
         """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
-        return np.asarray(2.0 * rng.integers(0, 2, self.basis.shape[1]) - 1.0, dtype=np.float64)
+        return fair_signs(rng, self.basis.shape[1])
 
     def draw(self, rng: np.random.Generator) -> Representation:
         """The residual with the sign of each mode flipped at random."""
@@ -128,6 +128,11 @@ class OrderModes:
         view = OrderModesView(name, rep, residual_modes(rep, name, self.q))
         mode_gram(rep, name, self.q)
         return view
+
+
+def fair_signs(rng: np.random.Generator, modes: int) -> F64:
+    """Independent signs, ``(modes,)``."""
+    return np.asarray(2.0 * rng.integers(0, 2, modes) - 1.0, dtype=np.float64)
 
 
 def mode_gram(rep: Representation, name: str, q: int) -> F64:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from numgeom import Incompatible, Representation
 from numgeom.preprocess import regressors
 from numgeom.targets import NullView
-from numgeom_plugins.nulls.order_modes import BASES, FEWEST, OrderModes
+from numgeom_plugins.nulls.order_modes import BASES, FEWEST, OrderModes, fair_signs
 
 F64 = npt.NDArray[np.float64]
 
@@ -21,8 +21,7 @@ F64 = npt.NDArray[np.float64]
 class ProjectedView:
     """The comparison in one order basis of the complement of a design.
 
-    Two models may have different designs (their own token frequencies), hence different modes: unlike those of
-    :class:`~numgeom_plugins.nulls.order_modes.OrderModesView` its flips have no closed form for a pair.
+    Two models may have different designs (their own token frequencies), hence different modes.
 
     Attributes
     ----------
@@ -30,20 +29,23 @@ class ProjectedView:
         ``"n"`` or ``"log"``.
     observed : Representation
         The rows without the design and without the smooth shape.
-    modes : ndarray, shape (n, m)
-        Orthonormal, and orthogonal to the design.
+    basis : ndarray, shape (n, m)
+        The modes that are left, orthonormal and orthogonal to the design.
     coefficients : ndarray, shape (m, d)
     """
 
     name: str
     observed: Representation
-    modes: F64
+    basis: F64
     coefficients: F64
+
+    def signs(self, rng: np.random.Generator) -> F64:
+        """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
+        return fair_signs(rng, self.basis.shape[1])
 
     def draw(self, rng: np.random.Generator) -> Representation:
         """The residual with the sign of each mode flipped at random."""
-        signs = 2.0 * rng.integers(0, 2, len(self.coefficients)) - 1.0
-        return self.observed.with_matrix((self.modes * signs) @ self.coefficients)
+        return self.observed.with_matrix((self.basis * self.signs(rng)) @ self.coefficients)
 
 
 class ProjectedOrderModes:
@@ -76,7 +78,7 @@ class ProjectedOrderModes:
     >>> from numgeom.preprocess import preprocess
     >>> rows = np.random.default_rng(0).standard_normal((40, 4)).cumsum(axis=0)
     >>> rep = preprocess(Representation(rows, np.arange(40)), ["residual:magnitude"])
-    >>> [(view.name, view.modes.shape) for view in ProjectedOrderModes(q=20).views(rep)]
+    >>> [(view.name, view.basis.shape) for view in ProjectedOrderModes(q=20).views(rep)]
     [('n', (40, 17)), ('log', (40, 17))]
     """
 
