@@ -1,15 +1,18 @@
 """Size and power of the default calibration: how often order modes reject curves that share nothing, or a code.
 
-Every cell draws pairs of independent curves and scores them as users do (``numgeom.score`` with ``order_modes``:
-q = 20, both bases, each side in turn, the larger p; the coherence of either index under the modes of that index).
-Where nothing is planted, rejections are false; where both curves of a pair carry the same code, in directions of
-their own, they are true.
+Every cell draws pairs of independent curves and scores them against ``order_modes`` as users do (q = 20, both bases,
+each side in turn, the larger p; the coherence of either index under the modes of that index). Where nothing is
+planted, rejections are false; where both curves of a pair carry the same code, in directions of their own, they are
+true. Debiased CKA and coherence go through ``numgeom.score``: moments over all signs from 200 modes on, 19 draws below.
+The other metrics are held against the draws that ``numgeom.score`` would make, one after another: with 19 draws
+``p <= .05`` says that the score is above all of them, so that the first draw which it does not beat ends the test
+(Besag & Clifford 1991).
 
 A pair is two draws of ``X = L Z / sqrt(d)``, ``LL'`` the sum of three kernels over the numbers: the curve at
 unit mean energy a row, white noise of energy 1 / SNR, and the code at energy amplitude^2 (.0625). For d > n only
 the ``(n, n)`` factor of Z with its Gram is drawn (Bartlett), so that nothing is as wide as the model it stands for.
 
-    python benchmarks/size_power.py --pairs 200 --cells n=300,d=1024 --cells gaps=1,metric=coherence
+    python benchmarks/size_power.py --pairs 200 --cells n=300,d=1024 --cells gaps=1,group=drawn
 
 The pairs of a cell are drawn in batches of 20. One JSON line is written for each finished batch, and batches that
 the file already holds are not run again; the table of the whole file is printed at the end. Cheap batches, and those
@@ -24,7 +27,6 @@ import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass
-from functools import lru_cache
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -37,7 +39,11 @@ from scipy.stats import binomtest
 
 import numgeom
 from numgeom import Representation
-from numgeom.calibrate import passes
+from numgeom.calibrate import SIGN, passes
+from numgeom.registry import open_catalog
+from numgeom.scorer import narrow
+from numgeom.seeds import generator
+from numgeom.targets import make_metric, null_views
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -61,15 +67,17 @@ METRICS = {
     "procrustes": [("procrustes_angular", "order_modes")],
     "rsa": [("rsa_spearman_euclidean", "order_modes")],
 }
-# Seconds of one pair with 19 draws at n = 300, about: only the order of the batches depends on it.
-COSTS = {"cka_debiased": 0.15, "coherence": 0.05, "knn": 0.35, "procrustes": 0.5, "rsa": 0.45}
+GROUPS = {"moments": ("cka_debiased", "coherence"), "drawn": ("knn", "procrustes", "rsa")}
+# Seconds of one pair at n = 300, about: only the order of the batches depends on it.
+COSTS = {"moments": 0.1, "drawn": 0.3}
+LEVELS = (0.05, 0.01, 0.001)
 
 
 @dataclass(frozen=True)
 class Cell:
     """One setting."""
 
-    metric: str
+    group: str
     curve: str
     snr: float
     n: int
@@ -80,34 +88,33 @@ class Cell:
     @property
     def claimed(self) -> bool:
         """Whether the documentation claims a power for it."""
-        sees = self.metric in ("cka_debiased", "coherence")
-        return sees and self.n >= 300 and self.d >= 1024 and self.snr >= 4 and self.planted != "nothing"
+        wide = self.n >= 300 and self.d >= 1024 and self.snr >= 4
+        return wide and self.group == "moments" and self.planted != "nothing"
 
     @property
     def cost(self) -> float:
         """About how long a pair takes, in any unit; what is claimed counts as cheap, other power as dear."""
-        wide = 1.0 if self.d > self.n else 0.5
+        wide = 1.0 if self.d > self.n else 0.4
         urgency = 0.3 if self.claimed else 1.0 if self.planted == "nothing" else 3.0
-        return COSTS[self.metric] * (self.n / 300) ** 2.6 * wide * urgency * (2.0 if self.curve in HARD else 1.0)
+        # A code is found, so that no test of it ends early.
+        whole = 8.0 if self.group == "drawn" and self.planted != "nothing" else 1.0
+        return COSTS[self.group] * (self.n / 300) ** 2.3 * wide * urgency * whole * (2.0 if self.curve in HARD else 1.0)
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one batch."""
+    """What came of one metric in one batch."""
 
     pairs: int
-    draws: int
     rejected: int
     earned: int
-    mean_value: float
-    mean_excess: float
-    seconds: float
+    p: list[float]
 
 
 def cells() -> list[Cell]:
-    usual = product(METRICS, CURVES, SIGNALS, SETS, WIDTHS, PLANTED)
-    hard = product(METRICS, HARD, SIGNALS, SETS, WIDTHS, PLANTED[:1])
-    return [Cell(m, curve, snr, n, gaps, d, planted) for m, curve, snr, (n, gaps), d, planted in (*usual, *hard)]
+    usual = product(GROUPS, CURVES, SIGNALS, SETS, WIDTHS, PLANTED)
+    hard = product(GROUPS, HARD, SIGNALS, SETS, WIDTHS, PLANTED[:1])
+    return [Cell(g, curve, snr, n, gaps, d, planted) for g, curve, snr, (n, gaps), d, planted in (*usual, *hard)]
 
 
 def kernel(cell: Cell, numbers: I64) -> F64:
@@ -145,54 +152,95 @@ def unit(curve: F64) -> F64:
     return np.asarray(curve / (np.trace(curve) / len(curve)))
 
 
-@lru_cache(maxsize=4)
-def root(cell: Cell, numbers: tuple[int, ...]) -> F64:
-    return np.asarray(np.linalg.cholesky(kernel(cell, np.array(numbers))), dtype=np.float64)
-
-
-def draw(cell: Cell, numbers: I64, rng: np.random.Generator) -> Representation:
+def draw(cell: Cell, root: F64, numbers: I64, rng: np.random.Generator) -> Representation:
+    """One side: ``root`` is the Cholesky factor of the kernel."""
     n = len(numbers)
     if cell.d > n:
         z = np.tril(rng.standard_normal((n, n)), -1)
         z[np.diag_indices(n)] = np.sqrt(rng.chisquare(cell.d - np.arange(n)))
     else:
         z = rng.standard_normal((n, cell.d))
-    rows = root(cell, tuple(numbers.tolist())) @ z / np.sqrt(cell.d)
+    rows = root @ z / np.sqrt(cell.d)
     return Representation(rows, numbers, provenance={"width": cell.d})
 
 
-def run(cell: Cell, batch: int, draws: int) -> tuple[Cell, int, Finding]:
-    started = time.perf_counter()
+def scored(name: str, sides: Sequence[Representation], draws: int, seed: int) -> tuple[float, float]:
+    """The larger p and the excess that goes with it, as ``numgeom.score`` gives them."""
+    found = [
+        next(iter(numgeom.score(metric, *sides, nulls=null, draws=draws, seed=seed).nulls.values()))
+        for metric, null in METRICS[name]
+    ]
+    held = max(found, key=lambda one: (one.p, -one.z))
+    return held.p, held.excess
+
+
+def tested(name: str, sides: Sequence[Representation], draws: int, seed: int) -> tuple[float, float]:
+    """The same of a metric that is drawn, up to the first draw that is as close: p is then only known to be larger."""
+    ((metric_name, null_name),) = METRICS[name]
+    catalog = open_catalog()
+    spec, null = catalog.convergence.get(metric_name), catalog.nulls.choose(null_name)
+    metric: Any = make_metric(spec, {})
+    sign = SIGN[spec.direction]
+    views = [null_views(null.spec, null.params, narrow(rep, spec)) for rep in sides]
+    streams = []
+    for at in zip(*views, strict=True):
+        states = [metric.prepare(view.observed) for view in at]
+        seen = sign * metric.score(*states)
+        streams += [(at[side], side, states, seen, []) for side in (0, 1)]
+    for k in range(draws):
+        for view, side, states, seen, values in streams:
+            rng = generator(seed, null.label + view.name, view.observed.numbers, k)
+            if hasattr(metric, "flipped"):
+                other = next(one for one, place, *_ in streams if one.name == view.name and place != side)
+                value = sign * float(metric.flipped(view, other, view.signs(rng)[None, :])[0])
+            else:
+                drawn = metric.prepare(view.draw(rng))
+                value = sign * metric.score(*((drawn, states[1]) if side == 0 else (states[0], drawn)))
+            if value >= seen - 1e-12:
+                return (2 + k) / (draws + 1), -np.inf
+            values.append(value)
+    excess = [(seen - float(np.mean(values)), float(np.std(values))) for *_, seen, values in streams]
+    return 1 / (draws + 1), min(excess, key=lambda held: held[0] / held[1])[0]
+
+
+def run(cell: Cell, batch: int, draws: int) -> tuple[Cell, int, dict[str, Finding]]:
     seed = zlib.crc32(repr(astuple(cell)[1:]).encode())
-    held = []
+    held: dict[str, list[tuple[float, float]]] = {name: [] for name in GROUPS[cell.group]}
+    numbers = np.arange(cell.n)
+    root = np.linalg.cholesky(kernel(cell, numbers))
     for pair in range(BATCH * batch, BATCH * (batch + 1)):
         # Metrics see the same pairs. Sets with gaps are drawn anew for each, so that nothing hangs on one pattern.
         rng = np.random.default_rng([seed, pair])
-        numbers = np.sort(rng.choice(3 * cell.n, cell.n, replace=False)) if cell.gaps else np.arange(cell.n)
-        sides = [draw(cell, numbers, rng) for _ in range(2)]
-        found = [
-            next(iter(numgeom.score(metric, *sides, nulls=null, draws=draws, seed=pair).nulls.values()))
-            for metric, null in METRICS[cell.metric]
-        ]
-        held.append(max(found, key=lambda one: (one.p, -one.z)))
-    finding = Finding(
-        pairs=len(held),
-        draws=draws,
-        rejected=sum(one.p <= 0.05 for one in held),
-        earned=sum(passes(one.p, one.excess) for one in held),
-        mean_value=float(np.mean([one.value for one in held])),
-        mean_excess=float(np.mean([one.excess for one in held])),
-        seconds=time.perf_counter() - started,
-    )
-    return cell, batch, finding
+        if cell.gaps:
+            numbers = np.sort(rng.choice(3 * cell.n, cell.n, replace=False))
+            root = np.linalg.cholesky(kernel(cell, numbers))
+        sides = [draw(cell, root, numbers, rng) for _ in range(2)]
+        for name, found in held.items():
+            found.append((scored if cell.group == "moments" else tested)(name, sides, draws, pair))
+    findings = {
+        name: Finding(
+            pairs=len(found),
+            rejected=sum(p <= 0.05 for p, _ in found),
+            earned=sum(passes(p, excess) for p, excess in found),
+            p=[float(f"{p:.4g}") for p, _ in found],
+        )
+        for name, found in held.items()
+    }
+    return cell, batch, findings
 
 
-def read(path: Path) -> dict[tuple[Cell, int], Finding]:
+Batches = dict[tuple[Cell, int], dict[str, Finding]]
+
+
+def read(path: Path) -> Batches:
     """The batches that a file holds."""
     if not path.exists():
         return {}
     lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {(Cell(**line["cell"]), line["batch"]): Finding(**line["finding"]) for line in lines}
+    return {
+        (Cell(**line["cell"]), line["batch"]): {name: Finding(**held) for name, held in line["findings"].items()}
+        for line in lines
+    }
 
 
 def chosen(cell: Cell, filters: Sequence[str]) -> bool:
@@ -204,12 +252,13 @@ def chosen(cell: Cell, filters: Sequence[str]) -> bool:
     return not wanted or any(all(values[name] == value for name, value in one.items()) for one in wanted)
 
 
-def counts(batches: dict[tuple[Cell, int], Finding], column: str) -> dict[Cell, tuple[int, int]]:
-    """Rejections and pairs of every cell, its batches taken together."""
-    found: dict[Cell, tuple[int, int]] = {}
-    for (cell, _), finding in batches.items():
-        hits, pairs = found.get(cell, (0, 0))
-        found[cell] = hits + getattr(finding, column), pairs + finding.pairs
+def counts(batches: Batches, column: str) -> dict[tuple[str, Cell], tuple[int, int]]:
+    """Rejections and pairs of every metric and cell, its batches taken together."""
+    found: dict[tuple[str, Cell], tuple[int, int]] = {}
+    for (cell, _), findings in batches.items():
+        for name, finding in findings.items():
+            hits, pairs = found.get((name, cell), (0, 0))
+            found[name, cell] = hits + getattr(finding, column), pairs + finding.pairs
     return found
 
 
@@ -222,26 +271,31 @@ def entry(held: tuple[int, int] | None) -> str:
     return f"{held[0]}/{held[1]} ({low or '0'} to {high})"
 
 
-def table(batches: dict[tuple[Cell, int], Finding], planted: str, curves: Sequence[str], column: str) -> str:
+def table(batches: Batches, planted: str, curves: Sequence[str], column: str) -> str:
     """A line for each setting, a column for each metric."""
     found = counts(batches, column)
     lines = [f"| curve | SNR | N | d | {' | '.join(METRICS)} |", "|---" * (4 + len(METRICS)) + "|"]
     for curve, snr, (n, gaps), d in product(curves, SIGNALS, SETS, WIDTHS):
-        parts = [entry(found.get(Cell(metric, curve, snr, n, gaps, d, planted))) for metric in METRICS]
+        parts = [
+            entry(found.get((name, Cell(group, curve, snr, n, gaps, d, planted))))
+            for name in METRICS
+            for group, names in GROUPS.items()
+            if name in names
+        ]
         if set(parts) != {"-"}:
             lines.append(f"| {curve} | {snr:g} | {n}{' (gaps)' if gaps else ''} | {d} | {' | '.join(parts)} |")
     return "\n".join(lines)
 
 
-def pooled(batches: dict[tuple[Cell, int], Finding], column: str) -> str:
+def pooled(batches: Batches, column: str) -> str:
     """One line for each metric and N: all curves, signals and widths together, and the largest rate of a cell."""
     found = counts(batches, column)
     lines = ["| metric | N | cells | all pairs | most in a cell |", "|---|---|---|---|---|"]
     for metric, (n, gaps) in product(METRICS, SETS):
         mine = [
             held
-            for cell, held in found.items()
-            if (cell.metric, cell.n, cell.gaps, cell.planted) == (metric, n, gaps, "nothing") and cell.curve in CURVES
+            for (name, cell), held in found.items()
+            if (name, cell.n, cell.gaps, cell.planted) == (metric, n, gaps, "nothing") and cell.curve in CURVES
         ]
         if mine:
             total = (sum(hits for hits, _ in mine), sum(pairs for _, pairs in mine))
@@ -252,9 +306,25 @@ def pooled(batches: dict[tuple[Cell, int], Finding], column: str) -> str:
     return "\n".join(lines)
 
 
-def report(batches: dict[tuple[Cell, int], Finding]) -> str:
+def tails(batches: Batches) -> str:
+    """Of pairs that share nothing, how many have a p as small as each level; of p by moments, which has no floor."""
+    lines = [f"| metric | curve | N | {' | '.join(f'p <= {level:g}' for level in LEVELS)} |", "|---" * 6 + "|"]
+    for name, curve, (n, gaps) in product(GROUPS["moments"], CURVES, SETS):
+        found = [
+            p
+            for (cell, _), findings in batches.items()
+            if (cell.curve, cell.n, cell.gaps, cell.planted) == (curve, n, gaps, "nothing") and name in findings
+            for p in findings[name].p
+        ]
+        if found and not gaps:
+            parts = [entry((sum(p <= level for p in found), len(found))) for level in LEVELS]
+            lines.append(f"| {name} | {curve} | {n} | {' | '.join(parts)} |")
+    return "\n".join(lines)
+
+
+def report(batches: Batches) -> str:
     """All tables."""
-    parts = [("size, pooled", pooled(batches, "rejected"))]
+    parts = [("size, pooled", pooled(batches, "rejected")), ("size, small p", tails(batches))]
     for title, planted, curves in (
         ("size", "nothing", CURVES),
         ("power, mod 10", "mod10", CURVES),
@@ -289,8 +359,9 @@ def main() -> None:
         if time.perf_counter() - started < options.seconds
     )
     with options.out.open("a") as file:
-        for cell, batch, finding in work(calls):
-            file.write(json.dumps({"cell": asdict(cell), "batch": batch, "finding": asdict(finding)}) + "\n")
+        for cell, batch, findings in work(calls):
+            held = {name: asdict(finding) for name, finding in findings.items()}
+            file.write(json.dumps({"cell": asdict(cell), "batch": batch, "findings": held}) + "\n")
             file.flush()
     print(report(read(options.out)))
 
