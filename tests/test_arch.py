@@ -156,17 +156,17 @@ def test_saturation_is_recovered_with_its_nugget() -> None:
     apart = np.abs(np.subtract.outer(np.arange(300), np.arange(300)))
     for length, nugget in ((0.05, 0.0), (0.3, 0.5)):
         squared = (nugget + (1.0 - nugget) * (1.0 - np.exp(-apart / (300 * length)))) * (1.0 - np.eye(300))
-        fit = saturation(squared)
+        fit = saturation(squared[0, 1:])
         assert fit.length == pytest.approx(length, rel=0.05)
         assert fit.nugget_share == pytest.approx(nugget / squared[np.triu_indices(300, 1)].mean(), abs=0.02)
         assert fit.r2 > 0.999
 
 
 def test_a_straight_profile_does_not_saturate_and_a_flat_one_does_not_rise() -> None:
-    apart = np.abs(np.subtract.outer(np.arange(100), np.arange(100))).astype(np.float64)
-    assert saturation(apart).length == 10.0
-    assert saturation(apart).r2 > 0.999
-    flat = saturation(np.ones((100, 100)) - np.eye(100))
+    straight = saturation(np.arange(1.0, 100.0))
+    assert straight.length == 10.0
+    assert straight.r2 > 0.999
+    flat = saturation(np.ones(99))
     assert (flat.length, flat.nugget_share, flat.r2) == (0.0, 1.0, 0.0)
 
 

@@ -13,7 +13,8 @@ from scipy.sparse.csgraph import minimum_spanning_tree, shortest_path
 
 from numgeom import Curve, Incompatible, MeasurementWarning, Representation
 from numgeom_plugins.geometry.leading import leading
-from numgeom_plugins.geometry.row_order import RowOrderMetric, reordered
+from numgeom_plugins.geometry.pair_sums import PairSums, pair_sums
+from numgeom_plugins.geometry.row_order import RowOrderMetric
 from numgeom_plugins.geometry.smoothness import MODES, line_of_a_curve, log_modes, rank_modes, saturation
 
 F64 = npt.NDArray[np.float64]
@@ -43,8 +44,8 @@ class Components:
         Of the first in the variance.
     decay : float
         ``-d ln l_k / d ln k`` over the first ten eigenvalues.
-    squared : ndarray, shape (n, n)
-        Squared distances.
+    sums : PairSums
+        Sums of squared distances at every lag, in any order.
     geodesic : ndarray, shape (n,)
         First principal coordinate of the distances along the neighbour graph.
     numbers : ndarray of int, shape (n,)
@@ -54,7 +55,7 @@ class Components:
     variances: F64
     share: float
     decay: float
-    squared: F64
+    sums: PairSums
     geodesic: F64
     numbers: I64
 
@@ -135,7 +136,7 @@ class Arch(RowOrderMetric[Components]):
     def measure(self, state: Components, order: I64) -> dict[str, float]:
         """The values when row ``order[i]`` belongs to number i."""
         modes = fit_modes(state.scores[order], state.variances, state.numbers)
-        curve = saturation(reordered(state.squared, order))
+        curve = saturation(mean_squared(state.sums, order))
         rank = np.arange(len(order), dtype=np.float64)
         expected = line_of_a_curve(len(order), curve.length)
         first = state.scores[order, 0]
@@ -160,9 +161,8 @@ class Arch(RowOrderMetric[Components]):
     def figures(self, state: Components, rep: Representation) -> dict[str, list[Curve]]:
         """The mean squared distance at every lag and its fit, over that of all pairs."""
         lags = np.arange(1, rep.n)
-        means = np.array([np.diagonal(state.squared, lag).mean() for lag in lags])
-        fit = saturation(state.squared)
-        series = {"rows": means / float(state.squared.sum() / (rep.n * (rep.n - 1))), "fit": fit.profile}
+        means = mean_squared(state.sums, np.arange(rep.n))
+        series = {"rows": means / float(np.average(means, weights=lags[::-1])), "fit": saturation(means).profile}
         label = "mean squared distance / that of all pairs"
         curves = [Curve(x=lags, y=y, x_label="lag (ranks)", y_label=label, series=name) for name, y in series.items()]
         return {"distance_at_lag": curves}
@@ -256,10 +256,16 @@ def _components(rep: Representation) -> Components:
         values[:kept],
         float(values[0]) / rep.workspace.energy,
         max(decay, 0.0),
-        rep.workspace.squared_distances,
+        pair_sums(rep),
         geodesic(rep),
         rep.numbers,
     )
+
+
+def mean_squared(sums: PairSums, order: I64) -> F64:
+    """Mean squared distance at lags 1 .. n - 1, ``(n - 1,)``, when row ``order[i]`` belongs to number i."""
+    n = len(order)
+    return np.asarray(sums.of(order).squared_lags[1:] / np.arange(n - 1, 0, -1), dtype=np.float64)
 
 
 def geodesic(rep: Representation) -> F64:

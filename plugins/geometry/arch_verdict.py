@@ -8,7 +8,16 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import Incompatible, MeasurementWarning, Representation
-from numgeom_plugins.geometry.arch import STRAIGHTER, explained, fit_modes, geodesic, is_arch, r_squared
+from numgeom_plugins.geometry.arch import (
+    STRAIGHTER,
+    explained,
+    fit_modes,
+    geodesic,
+    is_arch,
+    mean_squared,
+    r_squared,
+)
+from numgeom_plugins.geometry.pair_sums import pair_sums
 from numgeom_plugins.geometry.smoothness import line_of_a_curve, saturation
 from numgeom_plugins.geometry.spread import require_spread
 
@@ -75,7 +84,9 @@ def arch_verdict(rep: Representation) -> dict[str, float]:
         require_spread(one, "arch_verdict")
     axes, lengths = rep.workspace.thin
     fit = fit_modes(axes, lengths**2, rep.numbers)
-    curve = origin.memo("geometry.saturation", lambda: saturation(origin.workspace.squared_distances))
+    curve = origin.memo(
+        "geometry.saturation", lambda: saturation(mean_squared(pair_sums(origin), np.arange(origin.n)))
+    )
     expected = line_of_a_curve(rep.n, curve.length)
     rank = np.arange(rep.n, dtype=np.float64)[:, None]
     order = r_squared(axes[:, 0], rank)

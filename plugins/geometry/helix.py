@@ -29,8 +29,9 @@ DETERMINED = 1e-6
 @dataclass(frozen=True, eq=False)
 class _Model:
     basis: F64
-    # (I - H_FF)^-2 of every fold; none where the others do not determine the fit.
-    missed: list[F64] | None
+    # (I - H_FF)^-2 of every fold, and that times the fold's rows of the basis; none where the others do not determine
+    # the fit.
+    missed: list[tuple[F64, F64]] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +115,8 @@ class HelixFit(RowOrderMetric[_Fits]):
             # (I - H_FF)^-1 times its rows of the residual.
             side = seen - 0.5 * model.basis @ inside
             missed = 0.0
-            for held, block, square in zip(state.folds, blocks, model.missed, strict=True):
-                cross = model.basis[held] @ side[held].T
-                missed += float(np.vdot(square, block - cross - cross.T))
+            for held, block, (square, moved) in zip(state.folds, blocks, model.missed, strict=True):
+                missed += float(np.vdot(square, block)) - 2.0 * float(np.vdot(moved, side[held]))
             found[f"r2_cv_{name}"] = 1.0 - missed
         for kind in ("in", "cv"):
             smooth, both = (found.pop(f"r2_{kind}_{name}", None) for name in ("smooth", "both"))
@@ -163,14 +163,15 @@ def _models(numbers: tuple[int, ...], seed: int) -> tuple[dict[str, _Model], lis
     return {name: _Model(basis, _misses(basis, folds)) for name, basis in bases.items()}, folds
 
 
-def _misses(basis: F64, folds: list[I64]) -> list[F64] | None:
+def _misses(basis: F64, folds: list[I64]) -> list[tuple[F64, F64]] | None:
     """``(I - H_FF)^-2`` for every fold F: held out, ``y_F`` misses by ``(I - H_FF)^-1`` times its residual."""
     found = []
     for held in folds:
         values, vectors = np.linalg.eigh(np.eye(len(held)) - basis[held] @ basis[held].T)
         if values[0] < DETERMINED:
             return None
-        found.append(np.asarray((vectors / np.square(values)) @ vectors.T, dtype=np.float64))
+        square: F64 = (vectors / np.square(values)) @ vectors.T
+        found.append((square, square @ basis[held]))
     return found
 
 

@@ -134,7 +134,7 @@ class Ridge:
 def _solve(positive: F64, right: F64) -> F64:
     """The solution of a positive definite system; it is overwritten."""
     found: F64
-    _, found, failed = dposv(positive.T, right, overwrite_a=1)
+    _, found, failed = dposv(positive.T, right, lower=1, overwrite_a=1)
     if failed:
         raise Incompatible("the held-out numbers are not determined by the others; give more numbers with --numbers.")
     return found

@@ -65,7 +65,7 @@ def intrinsic_dimension(rep: Representation) -> dict[str, float]:
     most = min(max(*SIZES, HUB), n - 2)
     np.fill_diagonal(apart, np.inf)
     nearest = np.argpartition(apart, most, axis=1)[:, :most]
-    near = np.take_along_axis(apart, nearest, axis=1)
+    near = np.sqrt(np.take_along_axis(apart, nearest, axis=1))
     order = np.argsort(near, axis=1, kind="stable")
     nearest, near = np.take_along_axis(nearest, order, axis=1), np.take_along_axis(near, order, axis=1)
     logs = np.log(near)
@@ -90,9 +90,9 @@ def intrinsic_dimension(rep: Representation) -> dict[str, float]:
 
 
 def _distinct(rep: Representation) -> F64:
-    """Distances among the rows without copies of earlier ones, in a new array."""
-    apart = np.sqrt(squared_between_distinct(rep))
+    """Squared distances among the rows without copies of earlier ones, in a new array."""
+    apart = squared_between_distinct(rep)
     if not rep.workspace.duplicate_rows:
-        return apart
+        return apart.copy()
     kept = ~np.tril(apart == 0.0, -1).any(axis=1)
     return np.asarray(apart[np.ix_(kept, kept)], dtype=np.float64)

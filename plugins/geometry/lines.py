@@ -14,6 +14,7 @@ from numgeom import Curve, Incompatible, MeasurementWarning, Representation
 from numgeom.preprocess import log_frequency, preprocess
 from numgeom_plugins.geometry.correlation import standardised
 from numgeom_plugins.geometry.numerals import column_space
+from numgeom_plugins.geometry.pair_sums import PairSums, pair_sums
 from numgeom_plugins.geometry.periodogram import (
     lag_sums,
     least_squares_basis,
@@ -38,7 +39,7 @@ ROUNDING = 1e-9
 
 @dataclass(frozen=True, eq=False)
 class _State:
-    gram: F64
+    sums: PairSums
     survey: _Survey
     trend: F64 | None
     rank_trend: F64 | None
@@ -149,23 +150,26 @@ class FourierLines(RowOrderMetric[_State]):
                 "more and take odd and even values, such as 0..99."
             )
         trend = None if self.detrend == "none" else _trend(numbers, self.detrend)
-        gram = rep.workspace.gram / energy
+        sums = pair_sums(rep)
         rank = frequency(rep, self.counts)
         if rank is None:
-            return _State(gram, survey, trend, None, {})
+            return _State(sums, survey, trend, None, {})
         series = standardised(rank)[:, None]
         alone = survey.shares(*survey.powers(series @ series.T, None, trend))
         design = np.column_stack([np.ones_like(rank), rank, rank**2])
         basis = column_space(design if trend is None else np.column_stack([trend, design]))
         spikes = {f"rank_{name}": value for name, value in alone.items() if name.startswith("spike")}
-        return _State(gram, survey, trend, basis, spikes)
+        return _State(sums, survey, trend, basis, spikes)
 
     def measure(self, state: _State, order: I64) -> dict[str, float]:
         """The values when row ``order[i]`` belongs to number i."""
         survey = state.survey
-        found = survey.shares(*survey.powers(state.gram, order, state.trend))
+        gram = state.sums.gram
+        lags = 2.0 * state.sums.of(order).lags
+        lags[0] = np.trace(gram)
+        found = survey.shares(*survey.powers(gram, order, state.trend, lags))
         if state.rank_trend is not None:
-            rest = survey.shares(*survey.powers(state.gram, order, state.rank_trend))
+            rest = survey.shares(*survey.powers(gram, order, state.rank_trend, lags))
             found |= state.rank_spikes | {f"residual_{name}": value for name, value in rest.items()}
         return found | survey.window
 
@@ -183,10 +187,12 @@ class _Survey:
     beside: dict[int, list[I64]]
     window: dict[str, float]
 
-    def powers(self, gram: F64, order: I64 | None, basis: F64 | None) -> tuple[F64, float]:
+    def powers(
+        self, gram: F64, order: I64 | None, basis: F64 | None, lags: F64 | None = None
+    ) -> tuple[F64, float]:
         """Explained power at every frequency, both signs together, and the energy; ``basis`` is projected out."""
         if self.contiguous:
-            lags = lag_sums(gram, order)
+            lags = lag_sums(gram, order) if lags is None else lags
             if basis is not None:
                 lags = lags - product_lag_sums(basis, _correction(gram, order, basis))
             return self.freedom * (self.waves @ lags), float(lags[0])
@@ -297,10 +303,10 @@ def _curves(state: _State) -> list[Curve]:
     frequencies = np.arange(1, count + 1) / span
     axes = ("frequency (1 / number)", "magnitude over its median")
     if state.survey.contiguous:
-        explained = wave_table(len(numbers), frequencies) @ lag_sums(state.gram)
+        explained = wave_table(len(numbers), frequencies) @ lag_sums(state.sums.gram)
     else:
         flat = least_squares_basis(numbers, frequencies).reshape(len(numbers), -1)
-        explained = np.einsum("ij,ij->j", flat, state.gram @ flat).reshape(2, -1).sum(axis=0)
+        explained = np.einsum("ij,ij->j", flat, state.sums.gram @ flat).reshape(2, -1).sum(axis=0)
     magnitude = np.sqrt(np.clip(explained, 0.0, None))
     middle = max(float(np.median(magnitude)), np.sqrt(ROUNDING / len(numbers)))
     curves = [Curve(x=frequencies, y=magnitude / middle, x_label=axes[0], y_label=axes[1], series="rows")]

@@ -203,6 +203,7 @@ def levenshtein(words: list[str]) -> F64:
     Returns
     -------
     ndarray, shape (n, n)
+        Read-only.
 
     References
     ----------
@@ -213,6 +214,12 @@ def levenshtein(words: list[str]) -> F64:
     >>> levenshtein(["7", "17", "170"]).tolist()
     [[0.0, 1.0, 2.0], [1.0, 0.0, 1.0], [2.0, 1.0, 0.0]]
     """
+    return _levenshtein(tuple(words))
+
+
+@lru_cache(maxsize=2)
+def _levenshtein(words: tuple[str, ...]) -> F64:
+    """Kept between calls: every model of a study has the same numbers."""
     lengths = np.array([len(word) for word in words])
     longest = int(lengths.max(initial=0))
     letters = np.array([[ord(letter) for letter in word.ljust(longest)] for word in words], dtype=np.int64)
@@ -230,4 +237,5 @@ def levenshtein(words: list[str]) -> F64:
         for j in range(longest + 1):
             ends = (lengths == i)[:, None] & (lengths == j)[None, :]
             found[ends] = above[j][ends]
+    found.setflags(write=False)
     return found

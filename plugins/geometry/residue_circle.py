@@ -146,33 +146,37 @@ def _harmonics(between: F64) -> dict[str, float]:
 
 def _separability(points: F64) -> float:
     bins = int(np.clip(np.sqrt(len(points)) / 3.0, 4, 12))
-    least = 1.0
-    for angle in np.arange(TURNS) * np.pi / (2 * TURNS):
-        c, s = np.cos(angle), np.sin(angle)
-        first = _counted(points @ np.array([c, s]), bins)
-        second = _counted(points @ np.array([-s, c]), bins)
-        joint = np.bincount(first * bins + second, minlength=bins * bins).reshape(bins, bins) / len(points)
-        expected = np.outer(joint.sum(axis=1), joint.sum(axis=0))
-        there = joint > 0
-        information = float((joint[there] * np.log(joint[there] / expected[there])).sum())
-        least = min(least, information / np.log(bins))
-    return float(np.clip(least, 0.0, 1.0))
+    # The first coordinate at every turn, then the second.
+    cells = _counted(_axes(2 * TURNS) @ points.T, bins)
+    place = (np.arange(TURNS)[:, None] * bins + cells[:TURNS]) * bins + cells[TURNS:]
+    joint = np.bincount(place.ravel(), minlength=TURNS * bins * bins).reshape(TURNS, bins, bins) / len(points)
+    expected = joint.sum(axis=2)[:, :, None] * joint.sum(axis=1)[:, None, :]
+    ratio = np.divide(joint, expected, out=np.ones_like(joint), where=joint > 0)
+    information = (joint * np.log(ratio)).sum(axis=(1, 2))
+    return float(np.clip(information.min() / np.log(bins), 0.0, 1.0))
+
+
+def _axes(count: int) -> F64:
+    """Directions over half a turn, ``(count, 2)``."""
+    angles = np.arange(count) * np.pi / count
+    return np.column_stack([np.cos(angles), np.sin(angles)])
 
 
 def _counted(values: F64, bins: int) -> I64:
-    """Bins of equal counts; values that agree up to rounding share one."""
-    steps = np.round(values / max(float(np.abs(values).max()), np.finfo(np.float64).tiny), 9)
-    edges = np.quantile(steps, np.arange(1, bins) / bins)
-    return np.asarray(np.searchsorted(edges, steps, side="right"), dtype=np.int64)
+    """Bins of equal counts along each row; values that agree up to rounding share one."""
+    largest = np.abs(values).max(axis=1, keepdims=True)
+    steps = np.round(values / np.maximum(largest, np.finfo(np.float64).tiny), 9)
+    edges = np.quantile(steps, np.arange(1, bins) / bins, axis=1)
+    return np.asarray((edges[:, :, None] <= steps).sum(axis=0), dtype=np.int64)
 
 
 def _mixture(points: F64, width: float = 0.1) -> float:
-    most = 0.0
-    n = len(points)
-    for angle in np.arange(2 * TURNS) * np.pi / (2 * TURNS):
-        along = np.sort(points @ np.array([np.cos(angle), np.sin(angle)]))
-        offsets = np.linspace(along[0], along[-1], OFFSETS)
-        reach = width * np.sqrt(along.var() + np.square(along.mean() - offsets))
-        inside = np.searchsorted(along, offsets + reach, side="left") - np.searchsorted(along, offsets - reach, "right")
-        most = max(most, float(inside.max()) / n)
-    return float(np.clip(most, 0.0, 1.0))
+    every = np.sort(_axes(2 * TURNS) @ points.T, axis=1)
+    offsets = np.linspace(every[:, 0], every[:, -1], OFFSETS, axis=1)
+    middle = every.mean(axis=1, keepdims=True)
+    reach = width * np.sqrt(every.var(axis=1, keepdims=True) + np.square(middle - offsets))
+    most = 0
+    for along, low, high in zip(every, offsets - reach, offsets + reach, strict=True):
+        inside = np.searchsorted(along, high, side="left") - np.searchsorted(along, low, side="right")
+        most = max(most, int(inside.max()))
+    return float(np.clip(most / len(points), 0.0, 1.0))

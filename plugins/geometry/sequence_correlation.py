@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.linalg import eigh
 from scipy.special import stdtr
 from scipy.stats import false_discovery_control
 
 from numgeom import MeasurementWarning, Representation
 from numgeom.seeds import generator
+from numgeom_plugins.geometry.hold_out import modes
 from numgeom_plugins.geometry.numerals import column_space
 from numgeom_plugins.geometry.row_order import RowOrderMetric
 from numgeom_plugins.geometry.sequences import magnitude_and_length, targets
@@ -232,9 +232,10 @@ def _rotated(rep: Representation, seed: int) -> F64:
     With ``Xc = U S V'``, the rows are ``U S W`` for ``W = V'Q``, uniform among r orthonormal rows of width d:
     ``W = M^(-1/2) U'Z`` with Z Gaussian and ``M = U'ZZ'U``, which no choice of signs in U changes.
     """
-    values, vectors = eigh(rep.workspace.gram)
-    held = values > 1e-12 * values[-1]
-    left, sizes = vectors[:, held], np.sqrt(values[held])
-    gaussian = left.T @ generator(seed, "sequence_discoveries", rep.numbers).standard_normal((rep.n, rep.d))
-    scales, axes = eigh(gaussian @ gaussian.T)
-    return np.asarray((left * sizes) @ (axes / np.sqrt(scales)) @ (axes.T @ gaussian), dtype=np.float64)
+    left, powers = modes(rep, "sequence_discoveries")
+    held = powers > 1e-12 * powers[0]
+    left, powers = left[:, held], powers[held]
+    gaussian = generator(seed, "sequence_discoveries", rep.numbers).standard_normal((rep.n, rep.d))
+    scales, axes = np.linalg.eigh(left.T @ (gaussian @ gaussian.T) @ left)
+    root = (axes / np.sqrt(scales)) @ axes.T
+    return np.asarray((left * np.sqrt(powers)) @ root @ left.T @ gaussian, dtype=np.float64)

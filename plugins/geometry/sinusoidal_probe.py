@@ -105,14 +105,18 @@ class SinusoidalProbe(RowOrderMetric[_Table]):
         seen, missed, fitted = (
             solve_triangular(root, part.T, lower=True).T for part in (rows, misses, rows - residuals)
         )
-        smoother = state.engine.hat(penalty) + 1.0 / n
+        smoother = state.engine.hat(penalty)
+        # Without a fold F the fit is that to its own predictions in place of the fold's rows: t(v) = f(v) - S_vF m_F.
+        # Scores and lengths of these templates need products of seen, fitted and missed alone.
+        products = np.vstack([seen, missed]) @ fitted.T
+        level = 0.5 * np.square(fitted).sum(axis=1)
         found = np.empty(n, dtype=np.int64)
         for fold in range(self.folds):
             held = np.flatnonzero(state.folds == fold)
-            # Without the fold the fit is that to its own predictions in place of the fold's rows.
-            templates = fitted - smoother[held].T @ missed[held]
-            score = seen[held] @ templates.T - 0.5 * np.square(templates).sum(axis=1)
-            found[held] = score.argmax(axis=1)
+            weights = smoother[held] + 1.0 / n
+            both = np.vstack([seen[held], missed[held]]) @ missed[held].T @ weights
+            length = level + (weights * (0.5 * both[len(held) :] - products[n + held])).sum(axis=0)
+            found[held] = (products[held] - both[: len(held)] - length).argmax(axis=1)
         error = np.abs(state.numbers[found] - state.numbers)
         return {
             "exact": float((error == 0).mean()),

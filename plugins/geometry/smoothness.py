@@ -78,25 +78,22 @@ class Saturation:
     profile: F64
 
 
-def saturation(squared: F64) -> Saturation:
+def saturation(means: F64) -> Saturation:
     """Fit the curve of distance against lag, every pair with one weight.
 
     Parameters
     ----------
-    squared : ndarray, shape (n, n)
-        Squared distances, rows in the order of the numbers.
+    means : ndarray, shape (n - 1,)
+        Mean squared distance at lags 1 .. n - 1.
 
     Examples
     --------
-    >>> apart = np.abs(np.subtract.outer(np.arange(100), np.arange(100)))
-    >>> fit = saturation(3.0 * (1.0 - np.exp(-apart / 20.0)))
+    >>> fit = saturation(3.0 * (1.0 - np.exp(-np.arange(1, 100) / 20.0)))
     >>> round(fit.length, 2), round(fit.nugget_share, 2), round(fit.r2, 3)
     (0.2, 0.01, 1.0)
     """
-    n = len(squared)
-    places, lags = _upper(n)
+    n = len(means) + 1
     weights = np.arange(n - 1, 0, -1, dtype=np.float64)
-    means = np.bincount(lags, weights=squared.ravel()[places])[1:] / weights
     weights /= weights.sum()
     lengths, curves = _curves(n)
     level = float(weights @ means)
@@ -141,13 +138,6 @@ def line_of_a_curve(n: int, length: float) -> float:
     kernel -= kernel.mean(axis=1, keepdims=True)
     first = leading(kernel, 1)[1][:, 0]
     return float(np.corrcoef(first, rank)[0, 1] ** 2)
-
-
-@lru_cache(maxsize=4)
-def _upper(n: int) -> tuple[I64, I64]:
-    """Where the pairs i < j lie in a flat ``(n, n)`` matrix, and the lag of each."""
-    rows, columns = np.triu_indices(n, 1)
-    return rows * n + columns, columns - rows
 
 
 @lru_cache(maxsize=4)

@@ -62,6 +62,8 @@ def squared_between_distinct(rep: Representation) -> F64:
 
     def compute() -> F64:
         work = rep.workspace
+        if work.duplicate_rows == 0:
+            return np.asarray(work.squared_distances / work.energy, dtype=np.float64)
         norms = np.diagonal(work.gram)
         copies = work.squared_distances <= COPY * (norms[:, None] + norms[None, :])
         return np.asarray(np.where(copies, 0.0, work.squared_distances / work.energy), dtype=np.float64)

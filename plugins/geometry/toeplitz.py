@@ -8,40 +8,45 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import Incompatible, Representation
-from numgeom_plugins.geometry.numerals import column_space, magnitude_design, signed_log
+from numgeom_plugins.geometry.hold_out import in_rows
+from numgeom_plugins.geometry.numerals import column_space, magnitude_design
+from numgeom_plugins.geometry.pair_sums import PairSums, log_bins, pair_sums
+from numgeom_plugins.geometry.periodogram import product_lag_sums
 from numgeom_plugins.geometry.ranks import pairs
 from numgeom_plugins.geometry.row_order import RowOrderMetric, reordered
 from numgeom_plugins.geometry.spread import require_spread
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
-LOG_BINS = 100
 ROUNDING = 1e-12
+# A residual of less energy than this share is not told by subtraction.
+CANCELLED = 1e-8
 
 
 @dataclass(frozen=True, slots=True)
-class Bins:
-    """The bin of every pair, and how many pairs each holds (at least 1, for the division)."""
+class Spread:
+    """Mean and energy about it of a quantity over all pairs: the same in any order of the rows."""
 
-    of: I64
-    counts: I64
+    mean: float
+    energy: float
 
 
 @dataclass(frozen=True, slots=True)
 class Diagonals:
-    """Gram and squared distances at unit energy, the bins of the pairs on each axis, and a basis of magnitude.
+    """Sums over pairs in any order, spreads of Gram and squared distances, pairs by distance, a basis of magnitude.
 
-    Mean and energy over all pairs are the same in any order of the rows; the squared distances have mean 0.
+    ``linear`` holds the place of every pair's distance among those that occur; nothing for numbers without gaps,
+    whose distances are those of the ranks.
     """
 
-    gram: F64
-    mean: float
-    gram_energy: float
-    squared: F64
-    squared_energy: float
-    linear: Bins
-    log: Bins
+    sums: PairSums
+    gram: Spread
+    squared: Spread
+    linear: I64 | None
+    linear_counts: I64
+    log_counts: I64
     basis: F64
+    energy: float
 
 
 class ToeplitzFraction(RowOrderMetric[Diagonals]):
@@ -84,53 +89,77 @@ class ToeplitzFraction(RowOrderMetric[Diagonals]):
         if rep.n < 5:
             raise Incompatible(f"toeplitz_fraction: {rep.n} numbers are too few; it needs 5, give more with --numbers.")
         require_spread(rep, "toeplitz_fraction")
-        gram = rep.workspace.gram / rep.workspace.energy
-        seen = pairs(gram)
+        sums = pair_sums(rep)
+        seen = pairs(sums.gram)
         if np.ptp(seen) <= ROUNDING:
             raise Incompatible(
                 "toeplitz_fraction: all rows are equally far apart, so no similarity varies with distance; "
                 "use other numbers or rows."
             )
-        _, linear = np.unique(pairs(np.abs(rep.numbers[:, None] - rep.numbers[None, :])), return_inverse=True)
-        scale = signed_log(rep.numbers)
-        apart = pairs(np.abs(scale[:, None] - scale[None, :]))
-        log = np.minimum((apart / apart.max() * LOG_BINS).astype(np.int64), LOG_BINS - 1)
-        linear_bins, log_bins = (Bins(of, np.maximum(np.bincount(of), 1)) for of in (linear.astype(np.int64), log))
-        squared = rep.workspace.squared_distances / rep.workspace.energy
-        squared = squared - pairs(squared).mean()
-        apart = pairs(squared)
+        linear = None
+        counts = np.concatenate([[0], np.arange(rep.n - 1, 0, -1)])
+        if not rep.is_contiguous:
+            _, linear = np.unique(pairs(np.abs(rep.numbers[:, None] - rep.numbers[None, :])), return_inverse=True)
+            counts = np.bincount(linear)
         return Diagonals(
-            gram=gram,
-            mean=float(seen.mean()),
-            gram_energy=float(np.square(seen - seen.mean()).sum()),
-            squared=squared,
-            squared_energy=float(apart @ apart),
-            linear=linear_bins,
-            log=log_bins,
+            sums=sums,
+            gram=_spread(seen),
+            squared=_spread(pairs(rep.workspace.squared_distances / rep.workspace.energy)),
+            linear=linear,
+            linear_counts=counts,
+            log_counts=log_bins(tuple(rep.numbers.tolist())).counts,
             basis=column_space(magnitude_design(rep.numbers)),
+            energy=float(np.vdot(sums.gram, sums.gram)),
         )
 
     def measure(self, state: Diagonals, order: I64) -> dict[str, float]:
         """The fractions for one order of the rows."""
-        gram = reordered(state.gram, order)
-        squared = pairs(reordered(state.squared, order))
-        # (I - BB') G (I - BB') = G - B D - D'B' with D = B'G - (B'G B) B' / 2.
-        along = state.basis.T @ gram
-        along -= (along @ state.basis) @ state.basis.T / 2.0
-        residual = gram - np.hstack([state.basis, along.T]) @ np.vstack([along, state.basis.T])
-        left = pairs(residual) if np.trace(residual) > ROUNDING else np.zeros(squared.size)
-        left -= left.mean()
+        sums, counts = state.sums.of(order), state.linear_counts
+        lags, squared = sums.lags, sums.squared_lags
+        if state.linear is not None:
+            seen = pairs(reordered(state.sums.gram, order))
+            lags = np.bincount(state.linear, weights=seen)
+            squared = np.bincount(state.linear, weights=pairs(np.add.outer(sums.diagonal, sums.diagonal)) - 2.0 * seen)
         return {
-            "tau_linear": _explained(pairs(gram) - state.mean, state.linear, state.gram_energy),
-            "variogram_linear": _explained(squared, state.linear, state.squared_energy),
-            "variogram_log": _explained(squared, state.log, state.squared_energy),
-            "tau_residual": _explained(left, state.linear, float(left @ left)),
+            "tau_linear": _explained(lags, counts, state.gram),
+            "variogram_linear": _explained(squared, counts, state.squared),
+            "variogram_log": _explained(sums.squared_logs, state.log_counts, state.squared),
+            "tau_residual": self._residual(state, order),
         }
 
+    def _residual(self, state: Diagonals, order: I64) -> float:
+        """What distance explains of the Gram residualised on magnitude."""
+        # With P = I - BB', PGP = G - B M' - M B' for M = G B - B (B'G B) / 2.
+        basis, sums = state.basis, state.sums.of(order)
+        seen = (state.sums.gram @ in_rows(basis, order))[order]
+        inner = basis.T @ seen
+        side = seen - 0.5 * basis @ inner
+        diagonal = sums.diagonal - 2.0 * np.einsum("ij,ij->i", basis, side)
+        if diagonal.sum() <= ROUNDING:
+            return 0.0
+        whole = state.energy - 2.0 * float(np.vdot(seen, seen)) + float(np.vdot(inner, inner))
+        if state.linear is None and whole > CANCELLED * state.energy:
+            lags = sums.lags - product_lag_sums(basis, side) / 2.0
+            lags[0] = 0.0
+            mean = float(lags.sum() / state.linear_counts.sum())
+            energy = (whole - float(diagonal @ diagonal)) / 2.0 - mean * float(lags.sum())
+            return _explained(lags, state.linear_counts, Spread(mean, energy))
+        placed = reordered(state.sums.gram, order)
+        left = pairs(placed - np.hstack([basis, side]) @ np.hstack([side, basis]).T)
+        lag = state.linear
+        if lag is None:
+            lag = pairs(np.abs(np.subtract.outer(np.arange(order.size), np.arange(order.size)))).astype(np.int64)
+        return _explained(np.bincount(lag, weights=left), state.linear_counts, _spread(left))
 
-def _explained(deviation: F64, bins: Bins, energy: float) -> float:
-    """Between-bin share of the energy of deviations from their mean; 0 where there is no more than rounding."""
-    if energy <= ROUNDING**2:
+
+def _spread(values: F64) -> Spread:
+    mean = float(values.mean())
+    return Spread(mean, float(np.square(values - mean).sum()))
+
+
+def _explained(sums: F64, counts: I64, spread: Spread) -> float:
+    """Between-bin share of the energy about the mean; 0 where there is no more than rounding."""
+    if spread.energy <= ROUNDING**2:
         return 0.0
-    sums = np.bincount(bins.of, weights=deviation)
-    return float(np.clip((sums**2 / bins.counts).sum() / energy, 0.0, 1.0))
+    held = sums - spread.mean * counts
+    return float(np.clip((held**2 / np.maximum(counts, 1)).sum() / spread.energy, 0.0, 1.0))
