@@ -145,12 +145,13 @@ def _calibrations(scorer: Scorer, views: Mapping[int, Any], pair: Pair) -> Itera
     """The calibration of a pair under one projection, once a side."""
     metric = for_view(scorer.metric, views[pair[0]])
     for left, right in _sides(metric, views, pair):
-        observed, *moments = metric.flip_moments(views[left], views[right])
+        observed, *moments = (float(one) for one in metric.flip_moments(views[left], views[right]))
+        mean, sd, skewness = moments
         if not np.isfinite([observed, *moments]).all():
             raise NumgeomError(
-                f"{scorer.choice.label} gave the moments {moments} of its null and the value {observed}."
+                f"{scorer.choice.label} gave {observed} and the moments {tuple(moments)} over sign flips; "
+                f"type: numgeom check {scorer.spec.name}"
             )
-        mean, sd, skewness = moments
         calibration = calibrate_moments(
             observed, (mean, sd, skewness), SMALLEST_FLIP_P, direction=scorer.spec.direction, best=scorer.spec.best
         )

@@ -271,9 +271,15 @@ class GuessedMoments(Trace):
         return 0.5, 0.1, 0.0
 
 
+class GuessedFlips(Trace):
+    def flip_moments(self, a: Any, b: Any) -> tuple[float, float, float, float]:
+        return float(self.flipped(a, b, np.ones((1, a.basis.shape[1])))[0]), 0.5, 0.1, 0.0
+
+
 @pytest.mark.parametrize(
     ("target", "caught"),
     [
+        (GuessedFlips, {"flip_moments_agrees"}),
         (InverseOrders, {"permuted_agrees"}),
         (Transposed, {"score_matrix_agrees"}),
         (WrongSide, {"flipped_agrees"}),
