@@ -70,7 +70,7 @@ def test_modes_of_ones_own_flip_alike_only_where_they_are_the_same() -> None:
 
 def test_no_p_is_below_what_nearly_independent_modes_can_hold() -> None:
     found = outcome("order_mode_coherence_n", "order_modes", [rows(1, 3.0), rows(2, 3.0)])
-    assert found.z > 6
+    assert found.z > 4
     assert found.p == 1e-4
 
 
