@@ -25,6 +25,7 @@ from numgeom_plugins.convergence.core_cards import cards
 from numgeom_plugins.convergence.hsic import UnbiasedHSIC
 from numgeom_plugins.convergence.modes import sign_moments
 from numgeom_plugins.convergence.moments import features, permutation_moments
+from numgeom_plugins.convergence.procrustes import nuclear_norm
 from numgeom_plugins.convergence.ranks import average_ranks
 from numgeom_plugins.nulls.order_modes import OrderModes
 
@@ -575,3 +576,20 @@ def test_announcing_the_metrics_imports_nothing_heavy() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("kind", ["noise", "walk", "low rank", "zero", "few rows"])
+@pytest.mark.parametrize("shape", [(230, 260), (260, 230)])
+def test_the_nuclear_norm_is_the_sum_of_singular_values(kind: str, shape: tuple[int, int]) -> None:
+    rng = np.random.default_rng(29)
+    a, b = rng.standard_normal((400, shape[0])), rng.standard_normal((400, shape[1]))
+    if kind == "walk":
+        a, b = a.cumsum(axis=0), b.cumsum(axis=0)
+    elif kind == "low rank":
+        a[:, 5:] = 0.0
+    elif kind == "zero":
+        a[:] = 0.0
+    elif kind == "few rows":
+        a, b = a[:210], b[:210]
+    expected = float(np.linalg.svd(a.T @ b, compute_uv=False).sum())
+    assert nuclear_norm(a.T @ b, len(a)) == pytest.approx(expected, rel=1e-10, abs=1e-300)

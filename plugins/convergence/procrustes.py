@@ -16,13 +16,15 @@ I64 = npt.NDArray[np.int64]
 
 # Below this, 2 - 2 cos has lost half of its digits or more, and the distance is computed from the rows.
 NEAR = 1e-4
+# Up to this size singular values cost too little to look for another way.
+LARGE = 200
 
 
 class _Procrustes(ABC):
     """Nuclear norm of ``A'B``, with A and B factors of unit norm that have the Grams of the centred rows."""
 
     def prepare(self, rep: Representation) -> F64:
-        """A factor ``(n, min(n, d))`` of the centred Gram, at unit Frobenius norm.
+        """A factor ``(n, d)``, or ``(n, n - 1)`` where d > n, of the centred Gram, at unit Frobenius norm.
 
         Raises
         ------
@@ -35,7 +37,7 @@ class _Procrustes(ABC):
     def score(self, a: F64, b: F64) -> float:
         """The distance of two prepared factors."""
         require_aligned(len(a), len(b))
-        cosine = float(np.linalg.svd(a.T @ b, compute_uv=False).sum())
+        cosine = nuclear_norm(a.T @ b, len(a))
         return self.from_chord(_chord(a, b) if 1.0 - cosine < NEAR else float(np.sqrt(2.0 - 2.0 * cosine)))
 
     def permuted(self, a: F64, b: F64, permutations: I64) -> F64:
@@ -116,6 +118,38 @@ class ProcrustesDistance(_Procrustes):
         return float(np.clip(chord, 0.0, np.sqrt(2.0)))
 
 
+def nuclear_norm(matrix: F64, rank: int) -> float:
+    """Sum of the singular values of a matrix of at most this rank.
+
+    Of a large matrix they are the roots of the eigenvalues of its Gram, at 40 % of the cost, unless rounding could
+    show: an eigenvalue w is wrong by about ``eps w_1``, its root by ``eps w_1 / (2 sqrt(w))``.
+
+    Parameters
+    ----------
+    matrix : ndarray, shape (p, q)
+    rank : int
+
+    Returns
+    -------
+    float
+        Right to 1e-10 of itself.
+
+    Examples
+    --------
+    >>> round(nuclear_norm(np.diag([3.0, 4.0]), 2), 12)
+    7.0
+    """
+    if min(matrix.shape) > LARGE:
+        gram = matrix @ matrix.T if matrix.shape[0] <= matrix.shape[1] else matrix.T @ matrix
+        values = np.linalg.eigvalsh(gram)[-rank:]
+        if values[0] > 0.0:
+            roots = np.sqrt(values)
+            rounding = 8.0 * np.finfo(np.float64).eps * float(values[-1]) * float((0.5 / roots).sum())
+            if rounding <= 1e-10 * float(roots.sum()):
+                return float(roots.sum())
+    return float(np.linalg.svd(matrix, compute_uv=False).sum())
+
+
 def narrow(rows: F64) -> F64:
     """``(n, min(n, d))`` rows with the same inner products.
 
@@ -139,10 +173,14 @@ def _mode_factor(view: Modes) -> F64:
 
 
 def _factor(rep: Representation) -> F64:
-    """A factor ``(n, min(n, d))`` of the centred Gram, at unit norm."""
+    """A factor ``(n, d)``, or ``(n, n - 1)`` where d > n, of the centred Gram, at unit norm."""
 
     def derive() -> F64:
-        return np.asarray(narrow(rep.workspace.centred) / np.sqrt(rep.workspace.energy), dtype=np.float64)
+        factor = narrow(rep.workspace.centred)
+        if rep.d > rep.n > 1:
+            # Centred rows have rank n - 1: the last column of their triangular factor holds nothing.
+            factor = factor[:, :-1]
+        return np.asarray(factor / np.sqrt(rep.workspace.energy), dtype=np.float64)
 
     return rep.memo("convergence.procrustes", derive)
 
