@@ -322,9 +322,38 @@ def tails(batches: Batches) -> str:
     return "\n".join(lines)
 
 
+def coverage(batches: Batches) -> str:
+    """How many cells were run, and how many pairs in each."""
+    found = counts(batches, "rejected")
+    kinds = {"size": ("nothing",), "power": PLANTED[1:], "modes that hang together": ("nothing",)}
+    heads = [f"N = {n}{' (gaps)' if gaps else ''}" for n, gaps in SETS]
+    lines = [f"| | metric | {' | '.join(heads)} |", "|---" * 5 + "|"]
+    for kind, plants in kinds.items():
+        curves = HARD if kind == "modes that hang together" else CURVES
+        every = len(curves) * len(SIGNALS) * len(WIDTHS) * len(plants)
+        for metric in METRICS:
+            parts = []
+            for n, gaps in SETS:
+                pairs = [
+                    held[1]
+                    for (name, cell), held in found.items()
+                    if (name, cell.n, cell.gaps) == (metric, n, gaps)
+                    and cell.planted in plants
+                    and cell.curve in curves
+                ]
+                many = f"{min(pairs)} to {max(pairs)}" if len(set(pairs)) > 1 else f"{pairs[0]}" if pairs else ""
+                parts.append(f"{len(pairs)} of {every} cells, {many} pairs" if pairs else "none")
+            lines.append(f"| {kind} | {metric} | {' | '.join(parts)} |")
+    return "\n".join(lines)
+
+
 def report(batches: Batches) -> str:
     """All tables."""
-    parts = [("size, pooled", pooled(batches, "rejected")), ("size, small p", tails(batches))]
+    parts = [
+        ("size, pooled", pooled(batches, "rejected")),
+        ("size, small p", tails(batches)),
+        ("cells and pairs", coverage(batches)),
+    ]
     for title, planted, curves in (
         ("size", "nothing", CURVES),
         ("power, mod 10", "mod10", CURVES),
