@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +102,7 @@ class NumberSet:
     def spec(self) -> str:
         """The canonical text of the set; :meth:`parse` reads it back."""
         at = "" if self.template == BARE else f"@{self.form}"
-        return format_values(self.values) + at
+        return _written(self.values) + at
 
     @property
     def is_contiguous(self) -> bool:
@@ -151,6 +152,12 @@ def runs(values: Iterable[int]) -> list[tuple[int, int]]:
         else:
             found.append((value, value))
     return found
+
+
+@lru_cache(maxsize=8)
+def _written(values: tuple[int, ...]) -> str:
+    """Kept between calls: every cell of a study names its number set."""
+    return format_values(values)
 
 
 def format_values(values: Iterable[int]) -> str:

@@ -84,9 +84,7 @@ def arch_verdict(rep: Representation) -> dict[str, float]:
         require_spread(one, "arch_verdict")
     axes, lengths = rep.workspace.thin
     fit = fit_modes(axes, lengths**2, rep.numbers)
-    curve = origin.memo(
-        "geometry.saturation", lambda: saturation(mean_squared(pair_sums(origin), np.arange(origin.n)))
-    )
+    curve = origin.memo("geometry.saturation", lambda: saturation(mean_squared(pair_sums(origin), np.arange(origin.n))))
     expected = line_of_a_curve(rep.n, curve.length)
     rank = np.arange(rep.n, dtype=np.float64)[:, None]
     order = r_squared(axes[:, 0], rank)

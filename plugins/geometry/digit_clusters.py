@@ -20,13 +20,14 @@ SIZES = (1, 5, 10)
 
 @dataclass(frozen=True, slots=True)
 class Neighbourhoods:
-    """Distances of two kinds, the centred Gram at unit energy, near rows of each row, and the labels."""
+    """Distances of two kinds, the centred Gram at unit energy, near rows of each row, labels and their indicators."""
 
     distances: dict[str, F64]
     gram: F64
     nearest: I64
     numbers: I64
-    labels: dict[str, F64]
+    labels: dict[str, I64]
+    codes: F64
 
 
 class DigitClusters(RowOrderMetric[Neighbourhoods]):
@@ -84,40 +85,38 @@ class DigitClusters(RowOrderMetric[Neighbourhoods]):
             gram=rep.workspace.gram / rep.workspace.energy,
             nearest=np.take_along_axis(nearest, order, axis=1),
             numbers=rep.numbers,
-            labels={name: one_hot(labels) for name, labels in families.items()},
+            labels={name: np.unique(labels, return_inverse=True)[1] for name, labels in families.items()},
+            codes=np.vstack([one_hot(labels).T for labels in families.values()]),
         )
 
     def measure(self, state: Neighbourhoods, order: I64) -> dict[str, float]:
         """The scores for one order of the rows: labels move, distances stay."""
         n = order.size
-        whole = np.hstack(list(state.labels.values()))
-        moved = np.empty_like(whole)
-        moved[order] = whole
         place = np.empty(n, dtype=np.int64)
         place[order] = np.arange(n)
-        edges = np.cumsum([0, *(codes.shape[1] for codes in state.labels.values())])
+        labels = {name: codes[place] for name, codes in state.labels.items()}
+        moved = np.take(state.codes, place, axis=1)
+        edges = np.cumsum([0, *(int(codes.max()) + 1 for codes in state.labels.values())])
         spans = dict(zip(state.labels, pairwise(edges), strict=True))
-        counts = whole.sum(axis=0)
+        counts = moved.sum(axis=1)
         found: dict[str, float] = {}
         for kind, apart in state.distances.items():
-            sums = apart @ moved
+            sums = moved @ apart
             for name, (low, high) in spans.items():
-                found[f"silhouette_{kind}{name}"] = _silhouette(sums[:, low:high], moved[:, low:high])
+                found[f"silhouette_{kind}{name}"] = _silhouette(sums[low:high], labels[name], counts[low:high])
         numbers = state.numbers[place]
         eligible = np.abs(numbers[state.nearest] - numbers[:, None]) > 1
         rank = eligible.cumsum(axis=1)
-        beside = int(np.count_nonzero(np.diff(state.numbers) == 1))
+        near = {k: np.flatnonzero(eligible & (rank <= k)) for k in SIZES if k + 2 <= n - 1}
+        follows = np.diff(state.numbers) == 1
+        others = n * (n - 1) / 2 - int(np.count_nonzero(follows))
         for name, (low, high) in spans.items():
-            labels = moved[:, low:high].argmax(axis=1)
-            same = labels[state.nearest] == labels[:, None]
-            ordered = state.labels[name].argmax(axis=1)
-            alike = int(np.count_nonzero((ordered[1:] == ordered[:-1]) & (np.diff(state.numbers) == 1)))
-            pairs = n * (n - 1) / 2 - beside
-            base = (float((counts[low:high] * (counts[low:high] - 1)).sum()) / 2 - alike) / pairs if pairs else 0.0
-            for k in SIZES:
-                if k + 2 <= n - 1:
-                    found[f"knn{k}_{name}"] = float(same[eligible & (rank <= k)].mean()) - base
-        between = np.einsum("ij,ij->j", moved, state.gram @ moved) / counts
+            same = (labels[name][state.nearest] == labels[name][:, None]).ravel()
+            alike = int(np.count_nonzero((np.diff(state.labels[name]) == 0) & follows))
+            base = (float((counts[low:high] * (counts[low:high] - 1)).sum()) / 2 - alike) / others if others else 0.0
+            for k, at in near.items():
+                found[f"knn{k}_{name}"] = float(same[at].mean()) - base
+        between = np.einsum("ij,ij->i", moved, moved @ state.gram) / counts
         for name, (low, high) in spans.items():
             found[f"r2_{name}"] = float(np.clip(between[low:high].sum(), 0.0, 1.0))
         return found
@@ -147,13 +146,14 @@ def label_families(numbers: I64) -> dict[str, I64]:
     return found
 
 
-def _silhouette(sums: F64, codes: F64) -> float:
-    """Mean silhouette from the sum of distances of every row to every class."""
-    counts = codes.sum(axis=0)
-    own = codes.astype(bool)
-    size = counts[own.argmax(axis=1)]
-    inside = sums[own] / np.maximum(size - 1.0, 1.0)
-    other = np.where(own, np.inf, sums / counts).min(axis=1)
+def _silhouette(sums: F64, labels: I64, counts: F64) -> float:
+    """Mean silhouette from the sum of distances of every class to every row, ``(classes, n)``."""
+    rows = np.arange(labels.size)
+    size = counts[labels]
+    inside = sums[labels, rows] / np.maximum(size - 1.0, 1.0)
+    means = sums / counts[:, None]
+    means[labels, rows] = np.inf
+    other = means.min(axis=0)
     larger = np.maximum(inside, other)
     score = np.divide(other - inside, larger, out=np.zeros_like(larger), where=(larger > 0) & (size > 1))
     return float(np.clip(score, -1.0, 1.0).mean())

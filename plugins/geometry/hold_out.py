@@ -73,7 +73,7 @@ class Ridge:
 
     left: F64
     powers: F64
-    _hats: dict[int, F64] = field(default_factory=dict, repr=False)
+    _complements: dict[int, F64] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         penalties = np.array(PENALTIES) * self.powers.mean()
@@ -107,25 +107,27 @@ class Ridge:
         shrink = np.repeat(self._shrink[chosen], groups, axis=0).T
         return centred - self.left @ (shrink * inside), chosen
 
-    def hat(self, penalty: int) -> F64:
-        """The smoother without the intercept, ``(n, n)``."""
-        if penalty not in self._hats:
-            self._hats[penalty] = (self.left * self._shrink[penalty]) @ self.left.T
-        return self._hats[penalty]
+    def complement(self, penalty: int) -> F64:
+        """``I - S``: what takes targets to their residuals, ``(n, n)``."""
+        if penalty not in self._complements:
+            found = (self.left * -self._shrink[penalty]) @ self.left.T
+            found -= 1.0 / len(found)
+            found[np.diag_indices(len(found))] += 1.0
+            self._complements[penalty] = found
+        return self._complements[penalty]
 
     def predict(self, targets: F64, residuals: F64, penalty: int, folds: I64) -> tuple[F64, F64]:
         """Predictions of every number by the folds without it, and the mean target of those folds, both ``(n, c)``.
 
         Numbers of fold -1 are learned from and never predicted; their entries are 0.
         """
-        hat = self.hat(penalty)
+        complement = self.complement(penalty).ravel()
         n = len(targets)
         total = targets.sum(axis=0)
         found, mean = np.zeros_like(targets), np.zeros_like(targets)
         for held in _of_one_size(folds):
             size = held.shape[1]
-            kept = -hat.ravel().take(held[:, :, None] * n + held[:, None, :]) - 1.0 / n
-            kept[:, np.arange(size), np.arange(size)] += 1.0
+            kept = complement.take(held[:, :, None] * n + held[:, None, :])
             found[held] = targets[held] - np.stack([_solve(*pair) for pair in zip(kept, residuals[held], strict=True)])
             mean[held] = ((total - targets[held].sum(axis=1)) / (n - size))[:, None, :]
         return found, mean

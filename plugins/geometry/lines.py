@@ -187,9 +187,7 @@ class _Survey:
     beside: dict[int, list[I64]]
     window: dict[str, float]
 
-    def powers(
-        self, gram: F64, order: I64 | None, basis: F64 | None, lags: F64 | None = None
-    ) -> tuple[F64, float]:
+    def powers(self, gram: F64, order: I64 | None, basis: F64 | None, lags: F64 | None = None) -> tuple[F64, float]:
         """Explained power at every frequency, both signs together, and the energy; ``basis`` is projected out."""
         if self.contiguous:
             lags = lag_sums(gram, order) if lags is None else lags

@@ -76,8 +76,7 @@ class PairSums:
         n = len(order)
         seen = pairs(reordered(self.gram, order))
         diagonal = np.diagonal(self.gram)[order]
-        lags = np.bincount(_lags(n), weights=seen, minlength=n)
-        logs = np.bincount(self._logs.of, weights=seen)
+        lags, logs = binned(_lags(n), seen), binned(self._logs.of, seen)
         # |x_i - x_j|^2 = G_ii + G_jj - 2 G_ij; at lag k, G_ii is summed over the first and the last n - k rows.
         along = np.concatenate([[0.0], np.cumsum(diagonal)])
         ends = along[n - np.arange(n)] + along[n] - along[np.arange(n)]
@@ -91,11 +90,20 @@ class PairSums:
         )
 
 
+def binned(of: I64, values: F64) -> F64:
+    """The sum of the values in each bin.
+
+    Examples
+    --------
+    >>> binned(np.array([0, 2, 2]), np.array([1.0, 2.0, 3.0])).tolist()
+    [1.0, 0.0, 5.0]
+    """
+    return np.asarray(np.bincount(of, weights=values), dtype=np.float64)
+
+
 def pair_sums(rep: Representation) -> PairSums:
     """The sums of a representation, shared by all metrics of it."""
-    return rep.memo(
-        "geometry.pair_sums", lambda: PairSums(rep.workspace.gram / rep.workspace.energy, rep.numbers)
-    )
+    return rep.memo("geometry.pair_sums", lambda: PairSums(rep.workspace.gram / rep.workspace.energy, rep.numbers))
 
 
 @lru_cache(maxsize=4)

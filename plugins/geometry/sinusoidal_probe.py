@@ -26,6 +26,9 @@ class _Table:
     scores: F64
     numbers: I64
     folds: I64
+    # Where fold after fold stands.
+    sorted: I64
+    sizes: I64
 
 
 class SinusoidalProbe(RowOrderMetric[_Table]):
@@ -90,11 +93,14 @@ class SinusoidalProbe(RowOrderMetric[_Table]):
         count = min(MOST, rep.n // 4, len(powers))
         folds = random_folds(np.zeros(rep.n), self.folds, self.seed)
         scores = left[:, :count] * np.sqrt(powers[:count] / powers[:count].sum())
-        return _Table(Ridge.of_rows(sinusoids(rep.numbers, self.width)), scores, rep.numbers, folds)
+        # Fold after fold, so that a fold is a slice.
+        place = np.argsort(folds, kind="stable")
+        numbers, folds = rep.numbers[place], folds[place]
+        return _Table(Ridge.of_rows(sinusoids(numbers, self.width)), scores, numbers, folds, place, np.bincount(folds))
 
     def measure(self, state: _Table, order: I64) -> dict[str, float]:
         """The values when row ``order[i]`` belongs to number i."""
-        rows = state.scores[order]
+        rows = state.scores[order[state.sorted]]
         n, count = rows.shape
         residuals, (penalty,) = state.engine.fit(rows, [count])
         predicted, _ = state.engine.predict(rows, residuals, penalty, state.folds)
@@ -102,21 +108,19 @@ class SinusoidalProbe(RowOrderMetric[_Table]):
         scatter = misses.T @ misses
         scatter[np.diag_indices(count)] += FLOOR * np.trace(scatter) / count + np.finfo(np.float64).eps / n
         root = np.linalg.cholesky(scatter)
-        seen, missed, fitted = (
-            solve_triangular(root, part.T, lower=True).T for part in (rows, misses, rows - residuals)
-        )
-        smoother = state.engine.hat(penalty)
+        whitening = solve_triangular(root, np.eye(count), lower=True)
+        seen, missed, fitted = (whitening @ part.T for part in (rows, misses, rows - residuals))
+        complement = state.engine.complement(penalty)
         # Without a fold F the fit is that to its own predictions in place of the fold's rows: t(v) = f(v) - S_vF m_F.
-        # Scores and lengths of these templates need products of seen, fitted and missed alone.
-        products = np.vstack([seen, missed]) @ fitted.T
-        level = 0.5 * np.square(fitted).sum(axis=1)
         found = np.empty(n, dtype=np.int64)
-        for fold in range(self.folds):
-            held = np.flatnonzero(state.folds == fold)
-            weights = smoother[held] + 1.0 / n
-            both = np.vstack([seen[held], missed[held]]) @ missed[held].T @ weights
-            length = level + (weights * (0.5 * both[len(held) :] - products[n + held])).sum(axis=0)
-            found[held] = (products[held] - both[: len(held)] - length).argmax(axis=1)
+        for end, size in zip(np.cumsum(state.sizes), state.sizes, strict=True):
+            held = slice(end - size, end)
+            templates = missed[:, held] @ complement[held]
+            templates += fitted
+            templates[:, held] -= missed[:, held]
+            score = seen[:, held].T @ templates
+            score -= 0.5 * np.einsum("ij,ij->j", templates, templates)
+            found[held] = score.argmax(axis=1)
         error = np.abs(state.numbers[found] - state.numbers)
         return {
             "exact": float((error == 0).mean()),

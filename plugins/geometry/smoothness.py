@@ -95,14 +95,12 @@ def saturation(means: F64) -> Saturation:
     n = len(means) + 1
     weights = np.arange(n - 1, 0, -1, dtype=np.float64)
     weights /= weights.sum()
-    lengths, curves = _curves(n)
+    lengths, curves, centre, spread = _curves(n)
     level = float(weights @ means)
     total = float(weights @ (means - level) ** 2)
     flat = Saturation(0.0, 1.0, 0.0, np.ones(n - 1))
     if total <= 1e-24 * level**2:
         return flat
-    centre = curves @ weights
-    spread = (curves**2) @ weights - centre**2
     across = curves @ (weights * means)
     rise = np.clip((across - centre * level) / spread, 0.0, None)
     nugget = level - rise * centre
@@ -141,7 +139,10 @@ def line_of_a_curve(n: int, length: float) -> float:
 
 
 @lru_cache(maxsize=4)
-def _curves(n: int) -> tuple[F64, F64]:
-    """Lengths as shares of n, and ``1 - exp(-k / L)`` at every lag, ``(LENGTHS, n - 1)``."""
+def _curves(n: int) -> tuple[F64, F64, F64, F64]:
+    """Lengths as shares of n; ``1 - exp(-k / L)`` at every lag, ``(LENGTHS, n - 1)``; its mean, variance over pairs."""
     lengths = np.geomspace(SHORTEST, LONGEST * n, LENGTHS)
-    return lengths / n, 1.0 - np.exp(-np.arange(1, n) / lengths[:, None])
+    curves = 1.0 - np.exp(-np.arange(1, n) / lengths[:, None])
+    weights = np.arange(n - 1, 0, -1) / (n * (n - 1) / 2)
+    centre = curves @ weights
+    return lengths / n, curves, centre, (curves**2) @ weights - centre**2

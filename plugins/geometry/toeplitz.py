@@ -10,7 +10,7 @@ import numpy.typing as npt
 from numgeom import Incompatible, Representation
 from numgeom_plugins.geometry.hold_out import in_rows
 from numgeom_plugins.geometry.numerals import column_space, magnitude_design
-from numgeom_plugins.geometry.pair_sums import PairSums, log_bins, pair_sums
+from numgeom_plugins.geometry.pair_sums import PairSums, binned, log_bins, pair_sums
 from numgeom_plugins.geometry.periodogram import product_lag_sums
 from numgeom_plugins.geometry.ranks import pairs
 from numgeom_plugins.geometry.row_order import RowOrderMetric, reordered
@@ -118,8 +118,8 @@ class ToeplitzFraction(RowOrderMetric[Diagonals]):
         lags, squared = sums.lags, sums.squared_lags
         if state.linear is not None:
             seen = pairs(reordered(state.sums.gram, order))
-            lags = np.bincount(state.linear, weights=seen)
-            squared = np.bincount(state.linear, weights=pairs(np.add.outer(sums.diagonal, sums.diagonal)) - 2.0 * seen)
+            lags = binned(state.linear, seen)
+            squared = binned(state.linear, pairs(np.add.outer(sums.diagonal, sums.diagonal)) - 2.0 * seen)
         return {
             "tau_linear": _explained(lags, counts, state.gram),
             "variogram_linear": _explained(squared, counts, state.squared),
@@ -149,7 +149,7 @@ class ToeplitzFraction(RowOrderMetric[Diagonals]):
         lag = state.linear
         if lag is None:
             lag = pairs(np.abs(np.subtract.outer(np.arange(order.size), np.arange(order.size)))).astype(np.int64)
-        return _explained(np.bincount(lag, weights=left), state.linear_counts, _spread(left))
+        return _explained(binned(lag, left), state.linear_counts, _spread(left))
 
 
 def _spread(values: F64) -> Spread:
