@@ -114,6 +114,41 @@ def test_twonn_is_the_formula() -> None:
     assert found["mle_10"] == pytest.approx(1.0 / np.mean(ratios))
 
 
+def patch_dimensions(rep: Representation) -> dict[str, float]:
+    return {name: value for name, value in intrinsic_dimension(rep).items() if name == "local_pca_20"}
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 5, 10])
+def test_local_pca_finds_the_dimension_of_a_gaussian_in_a_wide_space(dimension: int) -> None:
+    rng = np.random.default_rng(dimension)
+    rows = rng.standard_normal((1000, dimension)) @ np.linalg.qr(rng.standard_normal((400, dimension)))[0].T
+    assert patch_dimensions(Representation(rows, np.arange(1000)))["local_pca_20"] == pytest.approx(dimension, rel=0.05)
+
+
+def test_local_pca_of_a_plane_and_of_a_circle() -> None:
+    rng = np.random.default_rng(0)
+    plane = rng.uniform(size=(800, 2)) @ rng.standard_normal((2, 50))
+    angle = rng.uniform(0.0, 2.0 * np.pi, size=800)
+    circle = np.column_stack([np.cos(angle), np.sin(angle)]) @ rng.standard_normal((2, 50))
+    for rows, dimension in ((plane, 2.0), (circle, 1.0)):
+        found = patch_dimensions(Representation(rows, np.arange(800)))
+        assert found["local_pca_20"] == pytest.approx(dimension, rel=0.05)
+
+
+def test_local_pca_is_the_unbiased_participation_ratio_of_the_patches() -> None:
+    rep = clouds.gaussian(60, 7)
+    within, between = [], []
+    for row in rep.workspace.distances:
+        patch = rep.matrix[np.argsort(row)[1:21]]
+        values = np.linalg.eigvalsh(np.cov(patch.T))
+        share = values / values.sum()
+        squared = 19.0**2 / (18.0 * 21.0) * (float(share @ share) - 1.0 / 19.0)
+        between.append(squared)
+        within.append(1.0 - 2.0 / 19.0 * squared)
+    expected = np.mean(within) / np.mean(between)
+    assert patch_dimensions(rep)["local_pca_20"] == pytest.approx(expected)
+
+
 def test_copies_do_not_lower_the_dimension() -> None:
     rep = clouds.gaussian(60, 8)
     twice = Representation(np.vstack([rep.matrix, rep.matrix[:20]]), np.arange(80))
@@ -132,7 +167,9 @@ def test_a_lattice_and_a_handful_are_refused() -> None:
         intrinsic_dimension(Representation(grid, np.arange(64)))
     with pytest.raises(Incompatible, match="only 3 rows are distinct; it needs 5"):
         intrinsic_dimension(Representation(np.eye(3)[np.arange(9) % 3], np.arange(9)))
-    assert "mle_20" not in intrinsic_dimension(clouds.gaussian(15, 4))
+    few = intrinsic_dimension(clouds.gaussian(15, 4))
+    assert "mle_20" not in few
+    assert "local_pca_20" not in few
 
 
 # Gates

@@ -131,8 +131,9 @@ def cards() -> list[GeometrySpec]:
         ),
         GeometrySpec(
             name="intrinsic_dimension",
-            summary="Dimension from neighbour distances (TwoNN, Levina-Bickel) and hubness",
-            reference="Facco et al. 2017; Levina & Bickel 2004; Radovanovic et al. 2010",
+            summary="Dimension from neighbour distances (TwoNN, Levina-Bickel), local PCA, and hubness",
+            version=2,
+            reference="Facco et al. 2017; Levina & Bickel 2004; Fukunaga & Olsen 1971; Radovanovic et al. 2010",
             target=f"{_HERE}.intrinsic_dimension:intrinsic_dimension",
             min_numbers=5,
             invariant_to=ANY_AXES,
