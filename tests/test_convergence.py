@@ -593,3 +593,16 @@ def test_the_nuclear_norm_is_the_sum_of_singular_values(kind: str, shape: tuple[
         a, b = a[:210], b[:210]
     expected = float(np.linalg.svd(a.T @ b, compute_uv=False).sum())
     assert nuclear_norm(a.T @ b, len(a)) == pytest.approx(expected, rel=1e-10, abs=1e-300)
+
+
+@pytest.mark.parametrize("d", [6, 200])
+@pytest.mark.parametrize("basis", ["n", "log"])
+def test_row_norms_of_a_residual_are_those_of_its_rows(basis: str, d: int) -> None:
+    view = OrderModes(q=20, bases=basis).views(rep(clouds(30, n=60, d=d, e=d)[0]))[0]
+    found, rows = view.squared_norms, view.observed.matrix
+    assert found is not None
+    scale = np.linalg.norm(view.coefficients @ view.coefficients.T)
+    np.testing.assert_allclose(found, np.square(rows).sum(axis=1) / scale, rtol=1e-9, atol=1e-12)
+    smooth = np.cos(np.pi * (np.arange(60.0)[:, None] + 0.5) / 60) + 1e-5 * clouds(31, n=60, d=d, e=d)[0]
+    if basis == "n":
+        assert OrderModes(q=20, bases="n").views(rep(smooth))[0].squared_norms is None

@@ -23,8 +23,9 @@ SKETCH, PROBES = 24, 48
 class Modes(Protocol):
     """A null's view whose residual is ``basis @ coefficients``, as ``order_modes`` gives it.
 
-    A view may also have ``gram``, the inner products of its modes at unit norm, and ``rep``, the rows themselves:
-    what is derived from those is shared between the nulls and the metrics of one representation.
+    A view may also have ``gram``, the inner products of its modes at unit norm, ``squared_norms`` of the rows of its
+    residual at the scale of ``gram``, and ``rep``, the rows themselves: what is derived from those is shared between
+    the nulls and the metrics of one representation.
     """
 
     @property

@@ -62,6 +62,27 @@ class OrderModesView:
         """Inner products of the modes, ``(m, m)``, at unit norm; see :func:`mode_gram`."""
         return mode_gram(self.rep, self.name, len(self.basis) - 1 - self.basis.shape[1])
 
+    @property
+    def squared_norms(self) -> F64 | None:
+        """Squared row norms of the residual, ``(n,)``, at the scale of :attr:`gram`; None where rounding could show.
+
+        With L the smooth modes, those of ``(I - LL') G (I - LL')``: no product of two large matrices.
+        """
+        modes = self.basis.shape[1]
+
+        def derive() -> F64 | None:
+            smooth = order_basis(tuple(self.rep.numbers.tolist()), self.name)[:, : len(self.basis) - 1 - modes]
+            gram = self.rep.workspace.gram
+            across = gram @ smooth
+            norms = np.diagonal(gram) - 2.0 * np.einsum("ij,ij->i", across, smooth)
+            norms += np.einsum("ij,ij->i", smooth @ (smooth.T @ across), smooth)
+            total = float(norms.sum())
+            if total < SMALLEST_MODE * self.rep.workspace.energy:
+                return None
+            return np.asarray(np.clip(norms, 0.0, None) * (np.trace(self.gram) / total), dtype=np.float64)
+
+        return self.rep.memo(f"nulls.squared_norms.{self.name}.{modes}", derive)
+
     def signs(self, rng: np.random.Generator) -> F64:
         """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
         return fair_signs(rng, self.basis.shape[1])
