@@ -11,6 +11,7 @@ import pytest
 from number_plants import F64, coded, digits, gaussian, measured, rep, walk
 from safetensors.numpy import load_file
 from scipy.linalg import eigh
+from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import Ridge as SklearnRidge
 
 from numgeom import Incompatible, MeasurementWarning, Representation
@@ -193,6 +194,50 @@ def test_the_cross_validated_trace_ratio_is_not_inflated_by_noise() -> None:
     plain, held = (np.mean([one[f"trace_ratio{name}_10"] for one in found]) for name in ("", "_cv"))
     assert plain > 0.03
     assert abs(held) < 0.01
+
+
+def test_fisher_curves_over_r_pass_through_the_values_and_keep_their_bounds() -> None:
+    cloud = rep(coded(5, 400, 300) + gaussian(400, 300))
+    found = FisherGeometry()(cloud)
+    largest = {curve.series: curve for curve in found["lambda_max"]}
+    bounds = {curve.series: curve for curve in found["bounds"]}
+    held = {curve.series: curve for curve in found["trace_ratio_cv"]}
+    for period in (2, 5, 10, 3, 7):
+        one = largest[f"T = {period}"]
+        assert one.x.tolist() == [1, 2, 4, 8, 16, 32, 64, 128, 200]
+        assert (bounds[f"T = {period}, lower"].y <= one.y * (1 + 1e-9)).all()
+        assert (one.y <= bounds[f"T = {period}, upper"].y * (1 + 1e-9)).all()
+        assert (np.diff(one.y) >= -1e-9 * one.y[1:]).all()
+        at = one.x.tolist().index(64)
+        assert one.y[at] == found[f"lambda_max_{period}"]
+        assert held[f"T = {period}"].y[at] == found[f"trace_ratio_cv_{period}"]
+        for r in (16, 200):
+            alone = FisherGeometry(components=r)(cloud)
+            assert one.y[one.x.tolist().index(r)] == alone[f"lambda_max_{period}"]
+
+
+def test_ledoit_wolf_shrinks_as_much_as_scikit_learn_and_keeps_the_trace() -> None:
+    cloud = rep(coded(5, 100, 60) + gaussian(100, 60, 2))
+    found = FisherGeometry(components=60, shrinkage="ledoit_wolf")(cloud)
+    plain = FisherGeometry(components=60)(cloud)
+    rows, labels = cloud.workspace.centred, np.arange(100) % 5
+    inside = rows - np.stack([rows[labels == r].mean(axis=0) for r in range(5)])[labels]
+    within, amount = ledoit_wolf(inside, assume_centered=True)
+    assert found["shrinkage_5"] == pytest.approx(amount, rel=1e-9)
+    assert 0.0 < amount < 1.0
+    assert found["condition_5"] == pytest.approx(np.linalg.cond(within), rel=1e-9)
+    assert found["trace_ratio_5"] == pytest.approx(plain["trace_ratio_5"], rel=1e-9)
+    assert found["lambda_max_5"] < plain["lambda_max_5"]
+    for period in (2, 5, 10, 3, 7):
+        assert found[f"lower_{period}"] <= found[f"lambda_max_{period}"] * (1 + 1e-9)
+        assert found[f"lambda_max_{period}"] <= found[f"upper_{period}"] * (1 + 1e-9)
+
+
+def test_fisher_geometry_refuses_other_parameters() -> None:
+    with pytest.raises(Incompatible, match=r"components=-1 must be 0 .* or more; type components=64"):
+        FisherGeometry(components=-1)
+    with pytest.raises(Incompatible, match="shrinkage none and ledoit_wolf, not 'oas'; type shrinkage=ledoit_wolf"):
+        FisherGeometry(shrinkage="oas")
 
 
 # Real rows

@@ -14,6 +14,7 @@ SIZES = (10, 20)
 HUB = 10
 TRIMMED = 0.1
 PATCH = 20
+FLAT = 1e-12
 
 
 def intrinsic_dimension(rep: Representation) -> dict[str, float]:
@@ -30,9 +31,11 @@ def intrinsic_dimension(rep: Representation) -> dict[str, float]:
     - ``hubness_skew``: skewness of how often a row is among the 10 nearest of others; unbounded, about 0 in low
       dimension and large in high dimension, noise included.
 
-    A measure is left out where there are fewer distinct rows than its neighbourhood and one more. Distances of
-    neighbours estimate high-dimensional clouds of a thousand rows far too low, and a patch of those rows is no patch
-    but the whole cloud, so read every value beside the Gaussian null of the same n and d. The lattice of a plain number line has equal nearest distances and no meaningful ``twonn``.
+    A measure is left out where there are fewer distinct rows than its neighbourhood and one more, and ``local_pca_20``
+    where the rows of all patches are equally far apart. Distances of neighbours estimate high-dimensional clouds of a
+    thousand rows far too low, and a patch of those rows is no patch but the whole cloud, so read every value beside
+    the Gaussian null of the same n and d. The lattice of a plain number line has equal nearest distances and no
+    meaningful ``twonn``.
 
     Parameters
     ----------
@@ -89,7 +92,10 @@ def intrinsic_dimension(rep: Representation) -> dict[str, float]:
             spacing = float((logs[:, k - 1 : k] - logs[:, : k - 1]).mean())
             found[f"mle_{k}"] = 1.0 / spacing
     if most >= PATCH:
-        found[f"local_pca_{PATCH}"] = _patch_dimension(apart, nearest[:, :PATCH])
+        focus = _focus(apart, nearest[:, :PATCH])
+        if focus > FLAT:
+            # (tr C)^2 exceeds its unbiased estimate by 2 tr C^2 / (k - 1).
+            found[f"local_pca_{PATCH}"] = 1.0 / focus - 2.0 / (PATCH - 1)
     if most >= HUB:
         degree = np.bincount(nearest[:, :HUB].ravel(), minlength=n).astype(np.float64)
         found["hubness_skew"] = float(skew(degree)) if np.ptp(degree) > 0 else 0.0
@@ -105,16 +111,13 @@ def _distinct(rep: Representation) -> F64:
     return np.asarray(apart[np.ix_(kept, kept)], dtype=np.float64)
 
 
-def _patch_dimension(apart: F64, patches: npt.NDArray[np.int64]) -> float:
-    """Participation ratio of the covariance of patches, ``(rows, k)`` places, from squared distances."""
+def _focus(apart: F64, patches: npt.NDArray[np.int64]) -> float:
+    """``tr C^2 / (tr C)^2``, tr C^2 without bias, mean over patches ``(rows, k)`` of places, from squared distances."""
     k = patches.shape[1]
     within = apart.ravel().take(patches[:, :, None] * len(apart) + patches[:, None, :])
     sums = within.sum(axis=2)
     total = sums.sum(axis=1)
     # B = -HDH/2 is the centred Gram of a patch: tr B = sum D / 2k, and ||B||^2 needs D and its row sums alone.
     squares = (np.square(within).sum(axis=(1, 2)) - 2.0 * np.square(sums).sum(axis=1) / k + (total / k) ** 2) / 4.0
-    focus = float((squares / (total / (2.0 * k)) ** 2).mean())
-    freedom = k - 1
-    squared = freedom**2 / ((freedom - 1) * (freedom + 2)) * (focus - 1.0 / freedom)
-    # (tr C)^2 exceeds its estimate by 2 tr C^2 / freedom.
-    return 1.0 / max(squared, np.finfo(np.float64).eps) - 2.0 / freedom
+    share = float((squares / (total / (2.0 * k)) ** 2).mean())
+    return float((k - 1) ** 2 / ((k - 2) * (k + 1)) * (share - 1.0 / (k - 1)))
