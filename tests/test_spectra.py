@@ -17,7 +17,8 @@ from safetensors.numpy import load_file
 from numgeom import Curve, Incompatible, MeasurementWarning, NumberSet, Representation
 from numgeom_plugins.convergence.spectrum_overlap import SpectrumIoU
 from numgeom_plugins.geometry.background import spectral_background
-from numgeom_plugins.geometry.lines import CONTROLS, DECIMAL, FourierLines, class_power
+from numgeom_plugins.geometry.line_survey import CONTROLS, DECIMAL
+from numgeom_plugins.geometry.lines import FourierLines, class_power
 from numgeom_plugins.geometry.periodogram import (
     lag_sums,
     least_squares_basis,
@@ -157,6 +158,106 @@ def test_detrending_takes_the_trend_and_leaves_the_code() -> None:
     rows = 0.3 * coded(5, 200, 40) + 20 * np.arange(200)[:, None] / 200
     raw, rest = lines(rep(rows)), lines(rep(rows), detrend="magnitude")
     assert raw["share_5"] < 0.05 < 0.9 < rest["share_5"]
+
+
+def curve_of(of: Representation, name: str, **params: Any) -> dict[str, tuple[F64, F64]]:
+    found = measured(FourierLines(**params), of)
+    curves: Any = found[name]
+    return {curve.series: (np.asarray(curve.x), np.asarray(curve.y)) for curve in curves}
+
+
+def wave(n: int, frequency: float, width: int) -> F64:
+    """One pure wave in a plane."""
+    angle = 2 * np.pi * frequency * np.arange(n) + 0.3
+    return np.column_stack([np.cos(angle), np.sin(angle)]) @ np.linalg.qr(gaussian(width, 2))[0].T
+
+
+@pytest.mark.parametrize("window", ["none", "hann"])
+@pytest.mark.parametrize("period", [2, 5, 10, 3])
+def test_a_pure_wave_has_all_the_power_with_and_without_a_window(window: str, period: int) -> None:
+    n = 600
+    found = lines(rep(wave(n, 1 / period, 12)), window=window)
+    assert found[f"share_{period}"] == pytest.approx(1.0, rel=1e-9)
+    others = [t for t in DECIMAL + CONTROLS if t != period and n % t == 0]
+    assert max(found[f"share_{t}"] for t in others) < 1e-9
+
+
+def test_a_window_keeps_a_line_off_the_bins_from_leaking() -> None:
+    n = 1003
+    rows = wave(n, 0.1237, 12)
+    leaked = {window: lines(rep(rows), window=window) for window in ("none", "hann")}
+    for period in (2, 5, 4, 20, 3, 7):
+        assert leaked["hann"][f"share_{period}"] < 1e-3 * leaked["none"][f"share_{period}"]
+
+
+def test_white_noise_under_a_window_has_spikes_of_one_and_half_as_much_power_again() -> None:
+    found = [lines(rep(gaussian(500, 60, seed)), window="hann") for seed in range(8)]
+    assert np.mean([one["spike_10"] for one in found]) == pytest.approx(1.0, abs=0.1)
+    assert np.mean([one["share_10"] for one in found]) == pytest.approx(1.5 * 4 / 499, rel=0.15)
+
+
+def test_a_code_stands_out_under_a_window_too() -> None:
+    found = lines(rep(walk(1000, 60) + 3 * coded(10, 1000, 60)), window="hann")
+    assert min(found[f"spike_{t}"] for t in (2, 5, 10)) > 10
+    assert max(found[f"spike_{t}"] for t in (3, 7, 9, 11, 4, 20)) < 2
+
+
+@pytest.mark.parametrize(("detrend", "trend"), [("magnitude", np.log1p), ("magnitude", np.asarray), ("dct4", None)])
+def test_detrending_takes_a_trend_out_exactly(detrend: str, trend: Any) -> None:
+    n = np.arange(200)
+    shape = np.cos(3 * np.pi * (n + 0.5) / 200) if trend is None else trend(n.astype(float))
+    alone = lines(rep(gaussian(200, 9)), detrend=detrend)
+    both = rep(gaussian(200, 9) + 40.0 * shape[:, None] * gaussian(1, 9, 1))
+    found = lines(both, detrend=detrend)
+    assert found == pytest.approx(alone, rel=1e-6)
+    for window in ("none", "hann"):
+        (_, plain), (_, rest) = (
+            curve_of(one, "spectrum", detrend=detrend, window=window)["rows"] for one in (rep(gaussian(200, 9)), both)
+        )
+        np.testing.assert_allclose(rest, plain, rtol=1e-6)
+
+
+def test_the_multitaper_interval_holds_the_white_level_at_its_rate() -> None:
+    held = []
+    for seed in range(60):
+        bands = curve_of(rep(gaussian(256, 1 + seed % 4, seed)), "multitaper", tapers=8)
+        (x, low), (_, high) = bands["low"], bands["high"]
+        # The mean is taken out, which the lowest bands feel.
+        inner = (x > 0.05) & (x < 0.45)
+        held.append(((low <= 1.0) & (high >= 1.0))[inner].mean())
+    assert np.mean(held) == pytest.approx(0.95, abs=0.025)
+
+
+def test_the_multitaper_estimate_is_the_mean_over_tapered_transforms() -> None:
+    cloud = rep(walk(120, 5))
+    (x, seen) = curve_of(cloud, "multitaper", tapers=4)["estimate"]
+    k, i = np.arange(1, 5)[:, None], np.arange(1, 121)[None, :]
+    tapers = np.sqrt(2 / 121) * np.sin(np.pi * k * i / 121)
+    rows = cloud.workspace.centred
+    transforms = np.einsum("ki,fi,id->kfd", tapers, np.exp(-2j * np.pi * np.outer(x, np.arange(120))), rows)
+    expected = np.square(np.abs(transforms)).sum(axis=2).mean(axis=0) / (cloud.workspace.energy / 120)
+    np.testing.assert_allclose(seen, expected, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"detrend": "linear"}, "detrend='linear' is none of none, magnitude, length, dctK .* type detrend=magnitude"),
+        ({"window": "hamming"}, "window='hamming' is none of none, hann; type window=hann"),
+        ({"tapers": 2}, "tapers=2 must be 0 .none. or at least 3; type tapers=8"),
+        ({"tapers": 40}, "tapers=40 are more than a quarter of 100 numbers; type tapers=12"),
+    ],
+)
+def test_other_spectra_are_refused(params: dict[str, Any], message: str) -> None:
+    with pytest.raises(Incompatible, match=message):
+        lines(rep(gaussian(100, 4)), **params)
+
+
+@pytest.mark.parametrize("params", [{"window": "hann"}, {"tapers": 8}])
+def test_windows_and_tapers_refuse_gaps(params: dict[str, Any]) -> None:
+    gapped = Representation(gaussian(80, 4), np.delete(np.arange(100), np.arange(0, 40, 2)))
+    with pytest.raises(Incompatible, match=r"need consecutive numbers .*W-GAPS.* give a run such as 0..499"):
+        lines(gapped, **params)
 
 
 def test_the_spectrum_curve_has_the_lines() -> None:

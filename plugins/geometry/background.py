@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy.special import digamma, polygamma
 
 from numgeom import Incompatible, MeasurementWarning, Representation
-from numgeom_plugins.geometry.lines import CONTROLS, DECIMAL
+from numgeom_plugins.geometry.line_survey import CONTROLS, DECIMAL
 from numgeom_plugins.geometry.periodogram import lag_sums, power, primitive
 
 F64 = npt.NDArray[np.float64]

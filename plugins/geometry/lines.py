@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from dataclasses import dataclass
 from functools import lru_cache
@@ -13,34 +14,34 @@ import numpy.typing as npt
 from numgeom import Curve, Incompatible, MeasurementWarning, Representation
 from numgeom.preprocess import log_frequency, preprocess
 from numgeom_plugins.geometry.correlation import standardised
+from numgeom_plugins.geometry.line_survey import (
+    DECIMAL,
+    ROUNDING,
+    Survey,
+    detrended_lags,
+    placed,
+    span_of,
+    survey,
+)
 from numgeom_plugins.geometry.numerals import column_space
 from numgeom_plugins.geometry.pair_sums import PairSums, pair_sums
-from numgeom_plugins.geometry.periodogram import (
-    lag_sums,
-    least_squares_basis,
-    primitive,
-    product_lag_sums,
-    wave_table,
-)
-from numgeom_plugins.geometry.row_order import RowOrderMetric, reordered
+from numgeom_plugins.geometry.periodogram import lag_sums, least_squares_basis, wave_table
+from numgeom_plugins.geometry.row_order import RowOrderMetric
+from numgeom_plugins.geometry.tapers import hann, multitaper
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-DECIMAL = (2, 5, 10, 4, 20, 100)
-CONTROLS = (3, 7, 9, 11)
-# The background of a line is read in so many bins on either side.
-BESIDE = 10
-# Fewest frequencies beside a line whose median is taken.
-FEWEST = 4
-# Power below this share of the mean power is rounding.
-ROUNDING = 1e-9
+WINDOWS = ("none", "hann")
+DETRENDED = re.compile("none|magnitude|length|dct[0-9]+")
+FEWEST_TAPERS = 3
 
 
 @dataclass(frozen=True, eq=False)
 class _State:
     sums: PairSums
-    survey: _Survey
+    survey: Survey
+    window: F64 | None
     trend: F64 | None
     rank_trend: F64 | None
     rank_spikes: dict[str, float]
@@ -66,14 +67,21 @@ class FourierLines(RowOrderMetric[_State]):
       [0, 1]: how much of a constant the sampling itself would put there. Gapped sets are measured by least squares
       on 1, cos, sin (Lomb-Scargle), which is the same power where there are no gaps and t divides n.
 
-    A period t needs a span of 20 numbers, t = 20 one of 40 and t = 100 one of 200. The curve ``spectrum`` holds the
-    magnitude ``||F_f||`` over its median against f.
+    A period t needs a span of 20 numbers, t = 20 one of 40 and t = 100 one of 200; twice as many under a window. The
+    curve ``spectrum`` holds the magnitude ``||F_f||`` over its median against f.
 
     Parameters
     ----------
     detrend : str
-        ``"none"``, or a design of preprocessing whose least-squares fit is taken out of rows and ranks first:
-        ``"magnitude"``, ``"length"``, ``"dct20"``.
+        ``"none"``, or what is taken out of rows and ranks by least squares first: ``"magnitude"`` (1, n and log n),
+        ``"length"`` (the number of digits), ``"dct20"`` (the first 20 cosines, or any number of them).
+    window : {"none", "hann"}
+        ``"hann"``: rows are weighted by ``1 - cos(2 pi (i + 1/2) / n)`` first, so that lines off the bins and trends
+        leak little. Its mean is 1: the power of a line stays as it is, that of noise is 1.5 times as large.
+    tapers : int
+        K of 3 or more adds the curves ``multitaper``: the mean power under K sine tapers with its 95 % interval, in
+        units of white noise of the same energy. The interval is Student's, K - 1 degrees of freedom, around the
+        jackknifed logarithm. A line is as wide as ``(K + 1) / n`` in it.
     counts : path
         A file with one NUMBER,COUNT a line, for ``r = ln(1 + count)`` in place of the merge rank.
 
@@ -85,8 +93,9 @@ class FourierLines(RowOrderMetric[_State]):
 
     References
     ----------
-    Fu et al. 2026, arXiv:2604.20817 (Phi_T); Zhou et al. 2024, arXiv:2406.03445; Lomb 1976; Scargle 1982. Primitive
-    classes (Ramanujan sums) and local medians are ours.
+    Fu et al. 2026, arXiv:2604.20817 (Phi_T); Zhou et al. 2024, arXiv:2406.03445; Lomb 1976; Scargle 1982; Harris 1978
+    (window); Riedel & Sidorenko 1995 (sine tapers); Thomson & Chave 1991 (jackknife). Primitive classes (Ramanujan
+    sums) and local medians are ours.
 
     Examples
     --------
@@ -98,9 +107,22 @@ class FourierLines(RowOrderMetric[_State]):
     (True, True, True)
     """
 
-    def __init__(self, detrend: str = "none", counts: str = "") -> None:
+    def __init__(self, detrend: str = "none", counts: str = "", window: str = "none", tapers: int = 0) -> None:
+        if not DETRENDED.fullmatch(detrend):
+            raise Incompatible(
+                f"fourier_lines: detrend={detrend!r} is none of none, magnitude, length, dctK (K cosines); "
+                "type detrend=magnitude or detrend=dct20."
+            )
+        if window not in WINDOWS:
+            raise Incompatible(f"fourier_lines: window={window!r} is none of {', '.join(WINDOWS)}; type window=hann.")
+        if tapers and tapers < FEWEST_TAPERS:
+            raise Incompatible(
+                f"fourier_lines: tapers={tapers} must be 0 (none) or at least {FEWEST_TAPERS}; type tapers=8."
+            )
         self.detrend = detrend
         self.counts = counts
+        self.window = window
+        self.tapers = tapers
 
     def __call__(self, rep: Representation) -> dict[str, Any]:
         """The values of one representation, with its spectrum as a curve.
@@ -121,7 +143,9 @@ class FourierLines(RowOrderMetric[_State]):
         """
         state = self.prepare(rep)
         if not rep.is_contiguous:
-            text = f"{rep.n} of {_span(rep.numbers)} numbers: spectra by least squares, which see the gaps' own pattern"
+            text = (
+                f"{rep.n} of {span_of(rep.numbers)} numbers: spectra by least squares, which see the gaps' own pattern"
+            )
             warnings.warn(MeasurementWarning("W-GAPS", text), stacklevel=2)
         else:
             torn = [t for t in state.survey.lines if t in DECIMAL and rep.n % t]
@@ -134,17 +158,42 @@ class FourierLines(RowOrderMetric[_State]):
         return {**self.measure(state, np.arange(rep.n)), **self.figures(state, rep)}
 
     def figures(self, state: _State, rep: Representation) -> dict[str, Any]:
-        """The spectrum, and for numbers with gaps their sampling window."""
-        return {"spectrum": _curves(state)}
+        """The spectrum, for numbers with gaps their sampling window, and the multitaper estimate if it is asked for."""
+        found = {"spectrum": _curves(state)}
+        if self.tapers:
+            frequencies = np.arange(1, rep.n // 2 + 1) / rep.n
+            bands = multitaper(placed(state.sums.gram, None, state.trend), self.tapers, frequencies)
+            found["multitaper"] = [
+                Curve(
+                    x=frequencies,
+                    y=y,
+                    x_label="frequency (1 / number)",
+                    y_label="power over that of white noise",
+                    series=name,
+                )
+                for name, y in bands.items()
+            ]
+        return found
 
     def prepare(self, rep: Representation) -> _State:
         """The Gram, and what the numbers and the token ids make of the frequencies."""
         energy = rep.workspace.energy
         if energy <= 1e-24 * float(np.square(rep.matrix, dtype=np.float64).sum()):
             raise Incompatible("fourier_lines: all rows are equal, so there is no spectrum; check the source.")
+        if not rep.is_contiguous and (self.window != "none" or self.tapers):
+            raise Incompatible(
+                "fourier_lines: windows and tapers need consecutive numbers and these have gaps (W-GAPS); give a run "
+                "such as 0..499, or type window=none,tapers=0."
+            )
+        if 4 * self.tapers > rep.n:
+            raise Incompatible(
+                f"fourier_lines: tapers={self.tapers} are more than a quarter of {rep.n} numbers; type "
+                f"tapers={max(FEWEST_TAPERS, rep.n // 8)}."
+            )
         numbers = tuple(int(number) for number in rep.numbers)
-        survey = _survey(numbers)
-        if not survey.lines:
+        window = None if self.window == "none" else hann(rep.n)
+        found = survey(numbers, window is not None)
+        if not found.lines:
             raise Incompatible(
                 f"fourier_lines: no period is measurable on these {rep.n} numbers; give at least 20 that span 20 or "
                 "more and take odd and even values, such as 0..99."
@@ -153,135 +202,24 @@ class FourierLines(RowOrderMetric[_State]):
         sums = pair_sums(rep)
         rank = frequency(rep, self.counts)
         if rank is None:
-            return _State(sums, survey, trend, None, {})
+            return _State(sums, found, window, trend, None, {})
         series = standardised(rank)[:, None]
-        alone = survey.shares(*survey.powers(series @ series.T, None, trend))
+        alone = found.shares(*found.powers(series @ series.T, None, trend, window=window))
         design = np.column_stack([np.ones_like(rank), rank, rank**2])
         basis = column_space(design if trend is None else np.column_stack([trend, design]))
         spikes = {f"rank_{name}": value for name, value in alone.items() if name.startswith("spike")}
-        return _State(sums, survey, trend, basis, spikes)
+        return _State(sums, found, window, trend, basis, spikes)
 
     def measure(self, state: _State, order: I64) -> dict[str, float]:
         """The values when row ``order[i]`` belongs to number i."""
-        survey = state.survey
-        gram = state.sums.gram
+        at, gram = state.survey, state.sums.gram
         lags = 2.0 * state.sums.of(order).lags
         lags[0] = np.trace(gram)
-        found = survey.shares(*survey.powers(gram, order, state.trend, lags))
+        found = at.shares(*at.powers(gram, order, state.trend, lags=lags, window=state.window))
         if state.rank_trend is not None:
-            rest = survey.shares(*survey.powers(gram, order, state.rank_trend, lags))
+            rest = at.shares(*at.powers(gram, order, state.rank_trend, lags=lags, window=state.window))
             found |= state.rank_spikes | {f"residual_{name}": value for name, value in rest.items()}
-        return found | survey.window
-
-
-@dataclass(frozen=True, eq=False)
-class _Survey:
-    """The frequencies that a number set allows: the lines of each period, and what lies beside each line."""
-
-    numbers: I64
-    contiguous: bool
-    frequencies: F64
-    waves: F64
-    freedom: I64
-    lines: dict[int, list[int]]
-    beside: dict[int, list[I64]]
-    window: dict[str, float]
-
-    def powers(self, gram: F64, order: I64 | None, basis: F64 | None, lags: F64 | None = None) -> tuple[F64, float]:
-        """Explained power at every frequency, both signs together, and the energy; ``basis`` is projected out."""
-        if self.contiguous:
-            lags = lag_sums(gram, order) if lags is None else lags
-            if basis is not None:
-                lags = lags - product_lag_sums(basis, _correction(gram, order, basis))
-            return self.freedom * (self.waves @ lags), float(lags[0])
-        placed = gram if order is None else reordered(gram, order)
-        if basis is not None:
-            side = _correction(gram, order, basis)
-            placed = placed - basis @ side.T - side @ basis.T
-        flat = self.waves.reshape(len(gram), -1)
-        explained = np.einsum("ij,ij->j", flat, placed @ flat).reshape(2, -1).sum(axis=0)
-        return explained, float(np.trace(placed))
-
-    def shares(self, explained: F64, energy: float) -> dict[str, float]:
-        """``share_t`` and ``spike_t`` of every period."""
-        floor = ROUNDING * max(energy, np.finfo(np.float64).tiny) / len(self.numbers)
-        each = np.clip(explained, 0.0, None) / self.freedom
-        each[each <= floor] = 0.0
-        found = {}
-        for period, places in self.lines.items():
-            line = each[places]
-            whole = float((line * self.freedom[places]).sum())
-            found[f"share_{period}"] = whole / energy if energy > 0 else 0.0
-            around = np.mean([np.median(each[near]) for near in self.beside[period]])
-            found[f"spike_{period}"] = float(line.mean() / max(around, floor))
-        return found
-
-
-def _correction(gram: F64, order: I64 | None, basis: F64) -> F64:
-    """M with ``P G P = G - Q M' - M Q'`` for the projector ``P = I - Q Q'``."""
-    if order is None:
-        seen = gram @ basis
-    else:
-        rows = np.empty_like(basis)
-        rows[order] = basis
-        seen = (gram @ rows)[order]
-    return np.asarray(seen - 0.5 * basis @ (basis.T @ seen), dtype=np.float64)
-
-
-@lru_cache(maxsize=4)
-def _survey(numbers: tuple[int, ...]) -> _Survey:
-    values = np.array(numbers, dtype=np.int64)
-    span = _span(values)
-    contiguous = span == len(values)
-    lattice = 100 if span >= 200 else 20 if span >= 40 else 10
-    frequencies: list[float] = []
-    lines: dict[int, list[int]] = {}
-    beside: dict[int, list[I64]] = {}
-    for period in DECIMAL + CONTROLS:
-        if (period in DECIMAL and lattice % period) or span < 20:
-            continue
-        wanted = primitive(period)
-        near = [_around(float(line), span, lattice) for line in wanted]
-        if min(len(one) for one in near) < FEWEST:
-            continue
-        lines[period], beside[period] = [], []
-        for line, around in zip(wanted, near, strict=True):
-            first = len(frequencies)
-            frequencies += [float(line), *around]
-            lines[period].append(first)
-            beside[period].append(np.arange(first + 1, len(frequencies)))
-    table = np.array(frequencies)
-    if contiguous:
-        waves = wave_table(len(values), table)
-        freedom = np.where(np.abs(table - 0.5) < 1e-12, 1, 2)
-    else:
-        basis = least_squares_basis(values, table)
-        freedom = np.asarray((np.abs(basis).max(axis=0) > 0).sum(axis=0), dtype=np.int64)
-        waves = basis
-        whole = {period for period, places in lines.items() if freedom[places].all()}
-        lines = {period: places for period, places in lines.items() if period in whole}
-        beside = {period: [one[freedom[one] > 0] for one in beside[period]] for period in lines}
-        freedom = np.maximum(freedom, 1)
-    window = {} if contiguous else {f"window_{t}": _sampling(values, primitive(t)) for t in lines}
-    return _Survey(values, contiguous, table, waves, freedom, lines, beside, window)
-
-
-def _around(line: float, span: int, lattice: int) -> list[float]:
-    """Frequencies in steps of one bin to either side of a line, those of the decimal lattice left out."""
-    steps = np.arange(1, BESIDE + 1) / span
-    near = np.concatenate([line - steps[::-1], line + steps])
-    near = near[(near > 0.25 / span) & (near <= 0.5 + 1e-12)]
-    apart = np.abs(near - np.round(near * lattice) / lattice)
-    return [float(f) for f in near[apart > 0.499 / span]]
-
-
-def _sampling(numbers: I64, frequencies: F64) -> float:
-    waves = np.exp(-2j * np.pi * np.outer(frequencies, numbers)).mean(axis=1)
-    return float(np.square(np.abs(waves)).max())
-
-
-def _span(numbers: I64) -> int:
-    return int(numbers[-1] - numbers[0]) + 1
+        return found | at.window
 
 
 @lru_cache(maxsize=4)
@@ -295,16 +233,20 @@ def _trend(numbers: tuple[int, ...], design: str) -> F64:
 
 def _curves(state: _State) -> list[Curve]:
     """Magnitude over its median against frequency; beside it the sampling window of numbers with gaps."""
-    numbers = state.survey.numbers
-    span = _span(numbers)
+    numbers, gram = state.survey.numbers, state.sums.gram
+    span = span_of(numbers)
     count = min(span // 2, 2 * len(numbers))
     frequencies = np.arange(1, count + 1) / span
     axes = ("frequency (1 / number)", "magnitude over its median")
-    if state.survey.contiguous:
-        explained = wave_table(len(numbers), frequencies) @ lag_sums(state.sums.gram)
+    if state.window is not None:
+        weighted = placed(gram, None, state.trend) * np.outer(state.window, state.window)
+        explained = wave_table(len(numbers), frequencies) @ lag_sums(weighted)
+    elif state.survey.contiguous:
+        explained = wave_table(len(numbers), frequencies) @ detrended_lags(gram, None, state.trend)
     else:
         flat = least_squares_basis(numbers, frequencies).reshape(len(numbers), -1)
-        explained = np.einsum("ij,ij->j", flat, state.sums.gram @ flat).reshape(2, -1).sum(axis=0)
+        seen = placed(gram, None, state.trend) @ flat
+        explained = np.einsum("ij,ij->j", flat, seen).reshape(2, -1).sum(axis=0)
     magnitude = np.sqrt(np.clip(explained, 0.0, None))
     middle = max(float(np.median(magnitude)), np.sqrt(ROUNDING / len(numbers)))
     curves = [Curve(x=frequencies, y=magnitude / middle, x_label=axes[0], y_label=axes[1], series="rows")]
