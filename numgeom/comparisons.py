@@ -121,12 +121,12 @@ class Comparison:
         return not self._scores(label) or len(self._done.get(label, ())) == len(self._scored.parts.get(label, ()))
 
     def _scores(self, label: str) -> dict[Pair, float]:
-        """The scored pairs of the cells of one null; of all cells for the intervals."""
+        """The pairs of the cells of one null that are to be drawn; of all cells for the intervals."""
         assert self._scored is not None
         wanted = {
             pair for index, pair in self.pairs.items() if label == INTERVALS or _label(self.cells[index].null) == label
         }
-        return {pair: value for pair, value in self._scored.scores.items() if pair in wanted}
+        return {pair: value for pair, value in self._scored.left(label).items() if pair in wanted}
 
     def _finish(self) -> Iterator[tuple[int, dict[str, Any]]]:
         assert self._scored is not None

@@ -10,7 +10,7 @@ import numpy as np
 
 from numgeom.calibrate import Calibration, passes
 from numgeom.catalog import Choice
-from numgeom.flips import Views, flip, flips, views_of
+from numgeom.flips import Views, flip, flips, flips_signs, views_of
 from numgeom.outcome import Outcome, failure
 from numgeom.scorer import F64, Pair, Scorer, calibrated, prepared
 from numgeom.seeds import generator, generators
@@ -54,7 +54,7 @@ def has_moments(scorer: Scorer, null: Choice[NullSpec]) -> bool:
 
 def block_size(scorer: Scorer, null: Choice[NullSpec]) -> int:
     """How many draws are scored by one call."""
-    return PRODUCT if hasattr(scorer.metric, "flip_moments") and not null.spec.permutes_rows else BLOCK
+    return PRODUCT if hasattr(scorer.metric, "flip_moments") and flips_signs(null) else BLOCK
 
 
 def draw(scorer: Scorer, null: Choice[NullSpec], scores: Mapping[Pair, float], some: range, seed: int) -> Drawn:
@@ -160,13 +160,15 @@ def _replace_sides(
     for position in views.positions():
         at = views.at(position)
         sound = [pair for pair in scores if views.problem(pair) is None]
-        if flips(scorer.metric, at):
-            for pair, seen, held in flip(scorer, null, at, sound, some, blocks, seed):
-                values[pair].append(held)
-                if seen is not None:
-                    observed[pair].append(seen)
-        else:
-            _redraw(scorer, null, at, sound, observed, values, views, some, seed)
+        flipped = [pair for pair in sound if flips(scorer.metric, at, pair)]
+        for pair, seen, held in flip(scorer, null, views, position, flipped, some, blocks, seed):
+            values[pair].append(held)
+            if seen is not None:
+                observed[pair].append(seen)
+        anew = [pair for pair in sound if pair not in set(flipped)]
+        if anew:
+            sides = {i: at[i] for i in sorted({i for pair in anew for i in pair})}
+            _redraw(scorer, null, sides, anew, observed, values, views, some, seed)
     found = Drawn()
     for pair in scores:
         problem = views.problem(pair)

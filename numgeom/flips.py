@@ -12,17 +12,19 @@ from numgeom.calibrate import SMALLEST_FLIP_P, Calibration, calibrate_moments
 from numgeom.catalog import Choice
 from numgeom.errors import NumgeomError
 from numgeom.outcome import Outcome, failure
-from numgeom.preprocess import chained_views
+from numgeom.preprocess import chained_views, regressors
 from numgeom.scorer import F64, Pair, Scorer, narrow
 from numgeom.seeds import generator
 from numgeom.specs import NullSpec
 from numgeom.targets import NullView
 
-# Fewer modes are drawn: draws then cost little, and where few modes hold most of an agreement its null is
-# no gamma distribution (of rows with 79 and 21 modes p = .05 came out as .03).
+# Fewer modes are drawn, as draws then cost little.
 FEWEST_MODES = 200
+# Where few modes hold most of an agreement its null is no gamma distribution: with k equal ones in one direction the
+# largest score has p = 2^(1 - k), .0625 at k = 5, and .015 by moments. Such pairs are drawn.
+FEWEST_EFFECTIVE = 6.0
 
-Found = tuple[Calibration | Outcome, float]
+Held = tuple[Calibration | Outcome, float]
 
 
 @dataclass
@@ -54,14 +56,14 @@ class Views:
 
 
 def views_of(scorer: Scorer, null: Choice[NullSpec], indices: Sequence[int]) -> Views:
-    """The views of every representation; narrow ones unless all draws are one product of what is shared."""
+    """The views of every representation; narrow ones unless flips are products of what is derived of the rows."""
     views = Views()
     for index in indices:
         rep = scorer.reps[index]
         try:
-            if hasattr(scorer.metric, "flipped"):
+            if hasattr(scorer.metric, "flipped") and regressors(rep) is None:
                 views.of[index] = chained_views(null.spec, null.params, rep)
-                if all(flips(scorer.metric, {index: view}) for view in views.of[index]):
+                if all(_flips(scorer.metric, [view]) for view in views.of[index]):
                     continue
             held = chained_views(null.spec, null.params, rep, narrowed=lambda rows: narrow(rows, scorer.spec))
             views.of[index] = held
@@ -76,32 +78,33 @@ def for_view(metric: Any, view: NullView) -> Any:
     return metric.for_view(view) if hasattr(metric, "for_view") else metric
 
 
-def flips(metric: Any, views: Mapping[int, NullView]) -> bool:
-    """Whether flips of the modes of these views have a closed form in the metric."""
-    if not hasattr(metric, "flipped") or not all(hasattr(view, "signs") for view in views.values()):
+def flips(metric: Any, views: Mapping[int, NullView], pair: Pair) -> bool:
+    """Whether flips of the modes of both sides of a pair have a closed form in the metric."""
+    return _flips(metric, [views[i] for i in pair])
+
+
+def _flips(metric: Any, views: Sequence[Any]) -> bool:
+    if not hasattr(metric, "flipped") or not all(hasattr(view, "signs") for view in views):
         return False
-    if not (getattr(metric, "flips_apart", False) or _shared(views)):
+    if not (getattr(metric, "flips_apart", False) or _same_modes(views[0], views[-1])):
         return False
-    return all(for_view(metric, view).flips(view) for view in views.values()) if hasattr(metric, "flips") else True
+    return all(for_view(metric, view).flips(view) for view in views) if hasattr(metric, "flips") else True
 
 
-def _shared(views: Mapping[int, Any]) -> bool:
-    """Whether all views have the same modes."""
-    bases = [view.basis for view in views.values()]
-    return all(one is bases[0] or _same(one, bases[0]) for one in bases[1:])
-
-
-def _same(a: F64, b: F64) -> bool:
-    return a.shape == b.shape and ((a.base is not None and a.base is b.base) or np.array_equal(a, b))
+def _same_modes(a: Any, b: Any) -> bool:
+    if a.basis is b.basis:
+        return True
+    shared = a.basis.base is not None and a.basis.base is b.basis.base
+    return bool(a.basis.shape == b.basis.shape and (shared or np.array_equal(a.basis, b.basis)))
 
 
 def _sides(metric: Any, views: Mapping[int, NullView], pair: Pair) -> tuple[Pair, ...]:
     """Which side is flipped, against which: only one where both give the same score."""
-    alike = getattr(metric, "flips_alike", False) and _shared({i: views[i] for i in pair})
+    alike = getattr(metric, "flips_alike", False) and _same_modes(*(views[i] for i in pair))
     return (pair,) if alike else (pair, pair[::-1])
 
 
-def by_moments(scorer: Scorer, null: Choice[NullSpec], pairs: Sequence[Pair]) -> dict[Pair, Found] | None:
+def by_moments(scorer: Scorer, null: Choice[NullSpec], pairs: Sequence[Pair]) -> dict[Pair, Held]:
     """Calibrations by the moments over all sign flips, and what was held against them.
 
     Parameters
@@ -112,40 +115,47 @@ def by_moments(scorer: Scorer, null: Choice[NullSpec], pairs: Sequence[Pair]) ->
 
     Returns
     -------
-    dict or None
-        None where draws are needed: the metric has no ``flip_moments``, the null draws its signs otherwise than
-        fairly or flips no modes, or there are too few modes.
+    dict
+        Of the pairs that need no draws: the metric has ``flip_moments``, the null flips each of at least
+        ``FEWEST_MODES`` modes with the same probability, and the agreement does not hang on a few of them.
     """
-    if not null.spec.uniform or null.spec.permutes_rows or not hasattr(scorer.metric, "flip_moments"):
-        return None
+    if not (null.spec.uniform and hasattr(scorer.metric, "flip_moments") and flips_signs(null)):
+        return {}
     if not pairs or scorer.reps[pairs[0][0]].n <= FEWEST_MODES:
-        return None
+        return {}
     views = views_of(scorer, null, sorted({i for pair in pairs for i in pair}))
     every = [views.at(position) for position in views.positions()]
-    if any(not flips(scorer.metric, at) or _fewest(at) < FEWEST_MODES for at in every):
-        return None
-    found: dict[Pair, Found] = {}
+    found: dict[Pair, Held] = {}
     for pair in pairs:
         try:
             problem = views.problem(pair)
             if problem is not None:
                 raise problem
+            if any(not flips(scorer.metric, at, pair) or _fewest(at, pair) < FEWEST_MODES for at in every):
+                continue
             held = [one for at in every for one in _calibrations(scorer, at, pair)]
-            found[pair] = max(held, key=lambda one: (one[0].p, -one[0].z if np.isfinite(one[0].z) else 0.0))
+            if all(effective >= FEWEST_EFFECTIVE for *_, effective in held):
+                calibrations = [one[:2] for one in held]
+                found[pair] = max(calibrations, key=lambda one: (one[0].p, -one[0].z if np.isfinite(one[0].z) else 0.0))
         except Exception as error:
             found[pair] = failure(error, null.plugin), float("nan")
     return found
 
 
-def _fewest(views: Mapping[int, Any]) -> int:
-    return min(int(view.basis.shape[1]) for view in views.values())
+def flips_signs(null: Choice[NullSpec]) -> bool:
+    """Whether a null flips signs of modes beside what was regressed out, rather than draw rows or their order."""
+    return bool(getattr(null.spec.load(), "projects", False))
 
 
-def _calibrations(scorer: Scorer, views: Mapping[int, Any], pair: Pair) -> Iterator[tuple[Calibration, float]]:
-    """The calibration of a pair under one projection, once a side."""
+def _fewest(views: Mapping[int, Any], pair: Pair) -> int:
+    return min(int(views[i].basis.shape[1]) for i in pair)
+
+
+def _calibrations(scorer: Scorer, views: Mapping[int, Any], pair: Pair) -> Iterator[tuple[Calibration, float, float]]:
+    """The calibration of a pair under one projection, what was held against it and the effective modes, once a side."""
     metric = for_view(scorer.metric, views[pair[0]])
     for left, right in _sides(metric, views, pair):
-        observed, *moments = (float(one) for one in metric.flip_moments(views[left], views[right]))
+        observed, *moments, effective = (float(one) for one in metric.flip_moments(views[left], views[right]))
         mean, sd, skewness = moments
         if not np.isfinite([observed, *moments]).all():
             raise NumgeomError(
@@ -155,13 +165,14 @@ def _calibrations(scorer: Scorer, views: Mapping[int, Any], pair: Pair) -> Itera
         calibration = calibrate_moments(
             observed, (mean, sd, skewness), SMALLEST_FLIP_P, direction=scorer.spec.direction, best=scorer.spec.best
         )
-        yield calibration, observed
+        yield calibration, observed, effective
 
 
 def flip(
     scorer: Scorer,
     null: Choice[NullSpec],
-    views: Mapping[int, Any],
+    views: Views,
+    position: int,
     pairs: Sequence[Pair],
     some: range,
     blocks: Sequence[slice],
@@ -173,8 +184,10 @@ def flip(
     ----------
     scorer : Scorer
     null : Choice of NullSpec
-    views : mapping
-        Of every side, under one projection.
+    views : Views
+        A pair that fails is entered into its problems.
+    position : int
+        Which projection.
     pairs : sequence of (int, int)
     some : range
     blocks : sequence of slice
@@ -186,21 +199,27 @@ def flip(
     tuple
         The pair, the observed score (None unless draw 0 is among ``some``), and the scores of the draws.
     """
-    if not views:
-        return
-    metric = for_view(scorer.metric, next(iter(views.values())))
-    numbers = scorer.reps[next(iter(views))].numbers
+    at: dict[int, Any] = dict(views.at(position))
     pieces: dict[int, list[F64]] = {}
-    for view in views.values():
+
+    def signs_of(view: Any) -> list[F64]:
         modes = int(view.basis.shape[1])
         if modes not in pieces:
-            signs = np.stack([view.signs(generator(seed, null.label + view.name, numbers, k)) for k in some])
-            pieces[modes] = [signs[block] for block in blocks]
+            numbers = view.observed.numbers
+            drawn = np.stack([view.signs(generator(seed, null.label + view.name, numbers, k)) for k in some])
+            pieces[modes] = [drawn[block] for block in blocks]
             if some.start == 0:
                 # What no mode is flipped in is the observed score.
                 pieces[modes][0] = np.vstack([np.ones((1, modes)), pieces[modes][0]])
+        return pieces[modes]
+
     for pair in pairs:
-        for left, right in _sides(metric, views, pair):
-            each = pieces[int(views[left].basis.shape[1])]
-            held = np.concatenate([np.asarray(metric.flipped(views[left], views[right], piece)) for piece in each])
+        metric = for_view(scorer.metric, at[pair[0]])
+        for left, right in _sides(metric, at, pair):
+            try:
+                values = [np.asarray(metric.flipped(at[left], at[right], piece)) for piece in signs_of(at[left])]
+            except Exception as error:
+                views.problems[pair] = error
+                break
+            held = np.concatenate(values)
             yield pair, float(held[0]) if some.start == 0 else None, held[len(held) - len(some) :]

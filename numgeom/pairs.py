@@ -45,6 +45,10 @@ class Scored:
         """The values of the pairs that have one."""
         return {pair: held.value for pair, held in self.outcomes.items() if held.value is not None}
 
+    def left(self, label: str) -> dict[Pair, float]:
+        """The values of the pairs that moments did not hold against this null."""
+        return {pair: value for pair, value in self.scores.items() if pair not in self.exact.get(label, {})}
+
 
 def score_pairs(
     metric: Choice[ConvergenceSpec],
@@ -75,8 +79,9 @@ def score_pairs(
     nulls = [] if null is None else [null]
     scored = score_group(metric, reps, pairs, nulls, draws=draws, with_intervals=False)
     parts: list[Drawn] = []
-    if null is not None and scored.scores:
-        parts = [draw_part(metric, null, reps, scored.scores, some, seed) for some in scored.parts.get(null.label, [])]
+    if null is not None:
+        left = scored.left(null.label)
+        parts = [draw_part(metric, null, reps, left, some, seed) for some in scored.parts.get(null.label, [])]
     found = calibrated_pairs(metric, null, scored, pairs, parts, draws)
     return [found[pair][0] for pair in pairs]
 
@@ -103,14 +108,12 @@ def score_group(
     if with_intervals:
         scored.parts[""] = _parts(block_count(reps[0].n), 1, seconds)
     for null in nulls:
-        held: dict[Pair, tuple[Found, float]] | None
         if has_moments(scorer, null):
             held = {pair: (_exactly(scorer, null, pair, value), value) for pair, value in scored.scores.items()}
         else:
             held = by_moments(scorer, null, list(scored.scores))
-        if held is not None:
-            scored.exact[null.label] = held
-        else:
+        scored.exact[null.label] = held
+        if scored.left(null.label):
             scored.parts[null.label] = _parts(draws, block_size(scorer, null), seconds)
     return scored
 
@@ -157,7 +160,7 @@ def calibrated_pairs(
         base = scored.outcomes[pair]
         outcome, kept = replace(base, warnings=list(base.warnings)), None
         if null is not None and outcome.value is not None:
-            if null.label in scored.exact:
+            if pair in scored.exact[null.label]:
                 enter(outcome, null, *scored.exact[null.label][pair], 0)
             else:
                 held, null_value = settle(metric, null, pair, drawn)

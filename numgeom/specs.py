@@ -270,7 +270,7 @@ class ConvergenceSpec(Spec):
     and may have ``score_matrix(states) -> (m, m)``, ``permuted(state_a, state_b, permutations) -> (draws,)``,
     ``flipped(view_a, view_b, signs) -> (draws,)`` (the modes of side a under the signs of an order-mode null),
     ``null_moments(state_a, state_b) -> (mean, sd, skewness)`` over all row orders, and
-    ``flip_moments(view_a, view_b) -> (observed, mean, sd, skewness)`` over all signs.
+    ``flip_moments(view_a, view_b) -> (observed, mean, sd, skewness, effective number of modes)`` over all signs.
 
     Parameters
     ----------

@@ -360,6 +360,15 @@ def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
     if group["kind"].iloc[0] == "reduction":
         drawn = group[group["null"] != ""].groupby("null", sort=False)["draws"].max()
         notes += [f"Draws: {', '.join(f'{name} {count}' for name, count in drawn.items())}."] if len(drawn) else []
+    if group["kind"].iloc[0] == "convergence":
+        for name, of_null in group[group["p"].notna()].groupby("null", sort=False):
+            counts = of_null["draws"][of_null["draws"] > 0]
+            if 0 < len(counts) < len(of_null):
+                draws = int(counts.max())
+                notes.append(
+                    f"{name}: {len(counts)} of {len(of_null)} p are from {draws} draws, which give none below "
+                    f"{1 / (draws + 1):.2g}; the others are by moments."
+                )
     return (*notes, *(f"{code}: {GIST[code]}." for code in _codes(group).split() if code in GIST))
 
 

@@ -12,7 +12,7 @@ F64 = npt.NDArray[np.float64]
 T = TypeVar("T")
 
 # A squared norm below this share of the mean one is too short for the Gram of the centred rows.
-SHORT = 1e-3
+SHORT = 1e-2
 
 
 class Workspace:
@@ -175,8 +175,9 @@ class Workspace:
             squares = np.diagonal(self.gram) + 2.0 * along + common
             total = self.energy / max(1, len(along)) + common
             if 1e-200 < total < 1e200 and float(squares.min(initial=total)) > SHORT * total:
-                found = self.gram + (along + common)
-                found += along[:, None]
+                found = along[:, None] + along[None, :]
+                found += common
+                found += self.gram
                 norms = np.sqrt(squares)
             else:
                 # Of rows that the mean all but cancels those sums keep no digits.

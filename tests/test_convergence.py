@@ -359,7 +359,8 @@ def test_flip_moments_agree_with_every_sign(name: str, numbers: npt.NDArray[np.i
     a, b = (OrderModes(q=20, bases=basis).views(rep(v, numbers))[0] for v in (x, y))
     signs = np.array(list(itertools.product((1.0, -1.0), repeat=11)))
     every = chosen.flipped(a, b, signs)
-    observed, mean, sd, skewness = chosen.flip_moments(a, b)
+    observed, mean, sd, skewness, effective = chosen.flip_moments(a, b)
+    assert 1.0 <= effective <= 11.0
     assert observed == pytest.approx(every[0], abs=1e-12)
     assert (mean, sd) == pytest.approx((every.mean(), every.std()), abs=1e-12)
     assert skewness == pytest.approx(float((((every - mean) / sd) ** 3).mean()), abs=1e-9)

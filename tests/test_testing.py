@@ -272,14 +272,22 @@ class GuessedMoments(Trace):
 
 
 class GuessedFlips(Trace):
-    def flip_moments(self, a: Any, b: Any) -> tuple[float, float, float, float]:
-        return float(self.flipped(a, b, np.ones((1, a.basis.shape[1])))[0]), 0.5, 0.1, 0.0
+    def flip_moments(self, a: Any, b: Any) -> tuple[float, float, float, float, float]:
+        return float(self.flipped(a, b, np.ones((1, a.basis.shape[1])))[0]), 0.5, 0.1, 0.0, 5.0
+
+
+class FalselyFixed(Trace):
+    observed_norm = True
+
+    def flipped(self, a: Any, b: Any, signs: np.ndarray) -> np.ndarray:
+        return super().flipped(a, b, signs) + 0.01 * (signs.min(axis=1) < 0)
 
 
 @pytest.mark.parametrize(
     ("target", "caught"),
     [
         (GuessedFlips, {"flip_moments_agrees"}),
+        (FalselyFixed, {"flipped_agrees"}),
         (InverseOrders, {"permuted_agrees"}),
         (Transposed, {"score_matrix_agrees"}),
         (WrongSide, {"flipped_agrees"}),

@@ -15,7 +15,7 @@ Metrics = Annotated[str | None, typer.Option("--metrics", help="Comma-separated;
 Sources = Annotated[str, typer.Option("--source", "--sources", help="What to read: input, output, ...")]
 Layers = Annotated[str | None, typer.Option("--layers", help="Of --source hidden: all, 0..12, 0,4,8.")]
 Preprocess = Annotated[str, typer.Option("--preprocess", help="Chain: center, unit, residual:magnitude, ...")]
-Draws = Annotated[int, typer.Option("--draws", help="Null draws of every score.")]
+Draws = Annotated[int, typer.Option("--draws", help="Null draws of every score whose null has no closed form.")]
 Seed = Annotated[int, typer.Option("--seed")]
 Out = Annotated[Path | None, typer.Option("--out", help="Folder for the long table, manifest, tables and figures.")]
 Render = Annotated[str | None, typer.Option("--render", help="Renderers for --out; see numgeom list renderers.")]

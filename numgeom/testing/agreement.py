@@ -54,11 +54,14 @@ def permuted_agrees(bench: Bench) -> str:
     return bench.over_pairs(each, "permuted and score of the permuted rows disagree")
 
 
-def _views(n: int) -> Callable[[Representation], Modes]:
-    """Views of the three quarters of the cosine modes that oscillate most."""
+def cosine_views(n: int, turned: bool = False) -> Callable[[Representation], Modes]:
+    """Views of the three quarters of the cosine modes that oscillate most; or of others, fewer and turned."""
     frequencies = np.arange(1, n)[None, :]
     basis = np.sqrt(2.0 / n) * np.cos(frequencies * np.pi * (np.arange(n)[:, None] + 0.5) / n)
     basis = basis[:, n // 4 :]
+    if turned:
+        turn = np.linalg.qr(np.random.default_rng(6).standard_normal((basis.shape[1],) * 2))[0]
+        basis = basis @ turn[:, 1:]
 
     def view(rep: Representation) -> Modes:
         coefficients = basis.T @ rep.workspace.centred
@@ -70,25 +73,36 @@ def _views(n: int) -> Callable[[Representation], Modes]:
 def flipped_agrees(bench: Bench) -> str:
     """The closed form against scoring the residual with its modes flipped.
 
-    Where the metric says ``observed_norm``, flips keep the norm of the residual as it is: then the unflipped scores
-    must agree, and the flipped ones roughly.
+    Where the metric says ``observed_norm``, flips keep the norm of the residual as it is: the unflipped scores must
+    agree, and each flipped one up to a factor that does not depend on the other side. Where it says
+    ``flips_apart``, the sides also have modes of their own.
     """
-    view = _views(bench.n)
     flipped = getattr(bench.metric, "flipped")  # noqa: B009
     fixed = bool(getattr(bench.metric, "observed_norm", False))
+    own, others = cosine_views(bench.n), cosine_views(bench.n, turned=True)
+    views = [(own, own)]
+    if getattr(bench.metric, "flips_apart", False):
+        views += [(own, others), (others, own)]
 
-    def each(a: Representation, b: Representation) -> float:
-        left, right = view(a), view(b)
+    def values(left: Modes, right: Modes) -> tuple[F64, F64]:
         modes = left.basis.shape[1]
-        signs = 2.0 * np.random.default_rng(4).integers(0, 2, (3, modes)) - 1.0
-        signs = np.vstack([np.ones(modes), signs])
+        signs = np.vstack([np.ones(modes), 2.0 * np.random.default_rng(4).integers(0, 2, (3, modes)) - 1.0])
         fast = np.asarray(flipped(left, right, signs))
         require(fast.shape == (len(signs),), f"flipped gave shape {fast.shape} for {len(signs)} rows of signs")
         turned = (left.observed.with_matrix((left.basis * s) @ left.coefficients) for s in signs)
-        slow = [bench.score(rep, right.observed) for rep in turned]
-        slack = [0.0] + [0.5 * abs(y) + 0.01 if fixed else 0.0 for y in slow[1:]]
-        gaps = (differ(float(x), y) for x, y in zip(fast, slow, strict=True))
-        return max(max(gap - allowed, 0.0) for gap, allowed in zip(gaps, slack, strict=True))
+        return fast, np.array([bench.score(rep, right.observed) for rep in turned])
+
+    def each(a: Representation, b: Representation) -> float:
+        worst = 0.0
+        for of_a, of_b in views:
+            left = of_a(a)
+            fast, slow = values(left, of_b(b))
+            if fixed:
+                # The factors are those of the flips of this side, as its agreement with itself shows them.
+                own_fast, own_slow = values(left, left)
+                fast, slow = np.append(fast[:1], fast * own_slow), np.append(slow[:1], slow * own_fast)
+            worst = max([worst, *(differ(float(x), float(y)) for x, y in zip(fast, slow, strict=True))])
+        return worst
 
     return bench.over_pairs(each, "flipped and score of the flipped rows disagree")
 
@@ -100,15 +114,18 @@ def flip_moments_agree(bench: Bench) -> str:
         return "not tried: the metric says that only some modes have a closed form"
     if bench.spec.min_numbers > n:
         return f"not tried: the metric needs {bench.spec.min_numbers} numbers"
-    a, b = (_views(n)(rep) for rep in (clouds.skewed(n, 3), clouds.noisy(clouds.skewed(n, 3), 1.0)))
+    a, b = (cosine_views(n)(rep) for rep in (clouds.skewed(n, 3), clouds.noisy(clouds.skewed(n, 3), 1.0)))
     signs = np.array(list(product((1.0, -1.0), repeat=a.basis.shape[1])))
     draws = np.asarray(getattr(metric, "flipped")(a, b, signs), dtype=np.float64)  # noqa: B009
     centred = draws - draws.mean()
     seen = (draws[0], draws.mean(), draws.std(), (centred**3).mean() / draws.std() ** 3)
     given = tuple(float(value) for value in getattr(metric, "flip_moments")(a, b))  # noqa: B009
-    for name, said, found in zip(("score", "mean", "sd", "skewness"), given, seen, strict=True):
+    require(len(given) == 5, f"flip_moments gave {len(given)} values; score, mean, sd, skewness, effective modes")
+    for name, said, found in zip(("score", "mean", "sd", "skewness"), given[:4], seen, strict=True):
         require(abs(said - found) <= 1e-6, f"flip_moments says {name} {said:.6g}; {len(signs)} signs have {found:.6g}")
-    return f"all {len(signs)} signs of {a.basis.shape[1]} modes"
+    modes = a.basis.shape[1]
+    require(1.0 <= given[4] <= modes + 1e-9, f"flip_moments says {given[4]:.3g} effective modes of {modes}")
+    return f"all {len(signs)} signs of {modes} modes"
 
 
 def moments_agree(bench: Bench) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from functools import partial
 from itertools import permutations
 from typing import Any
@@ -14,7 +15,14 @@ from numgeom.representation import Representation
 from numgeom.specs import INVARIANCES, ConvergenceSpec
 from numgeom.targets import make_metric
 from numgeom.testing import clouds
-from numgeom.testing.agreement import flip_moments_agree, flipped_agrees, matrix_agrees, moments_agree, permuted_agrees
+from numgeom.testing.agreement import (
+    cosine_views,
+    flip_moments_agree,
+    flipped_agrees,
+    matrix_agrees,
+    moments_agree,
+    permuted_agrees,
+)
 from numgeom.testing.bench import WIDTH, Bench
 from numgeom.testing.card import card_checks
 from numgeom.testing.check import Check, global_generators, require
@@ -266,6 +274,10 @@ def _untouched(bench: Bench) -> str:
         fast.permuted(*states, bench.orders(2))
     if hasattr(metric, "null_moments"):
         fast.null_moments(*states)
+    if hasattr(metric, "flipped"):
+        left, right = map(cosine_views(bench.n), reps)
+        with suppress(Incompatible):
+            fast.flipped(left, right, np.ones((1, left.basis.shape[1])))
     watched.require_same()
     return "matrix, numbers, random rows, provenance and workspace"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from numgeom import Incompatible, Representation
+from numgeom_plugins.convergence.centring import u_centred
 from numgeom_plugins.convergence.modes import Modes, gram_in, key_of, mode_gram, quadratic, rows_of, sign_moments
 from numgeom_plugins.convergence.trace import F64, TraceMetric, no_contrast
 
@@ -58,10 +59,10 @@ class LinearCKA(TraceMetric):
         """
         return np.clip(quadratic(signs, mode_gram(a) * gram_in(b, a)), 0.0, 1.0)
 
-    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float]:
-        """The score of both residuals; mean, standard deviation and skewness of :meth:`flipped` over all signs."""
-        total, mean, sd, skewness = sign_moments(mode_gram(a), gram_in(b, a))
-        return min(total, 1.0), mean, sd, skewness
+    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float, float]:
+        """The score of both residuals; mean, standard deviation and skewness over all signs; effective modes."""
+        total, mean, sd, skewness, effective = sign_moments(mode_gram(a), gram_in(b, a))
+        return min(total, 1.0), mean, sd, skewness, effective
 
 
 class DebiasedCKA(TraceMetric):
@@ -134,11 +135,12 @@ class DebiasedCKA(TraceMetric):
         values = quadratic(signs, mode_gram(a) * self._against(b, a)) + self._level(a, b)
         return np.asarray(values / np.sqrt(self._square(a)), dtype=np.float64)
 
-    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float]:
-        """The score of both residuals; mean, standard deviation and skewness of :meth:`flipped` over all signs."""
+    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float, float]:
+        """The score of both residuals; mean, standard deviation and skewness over all signs; effective modes."""
         scale, level = 1.0 / np.sqrt(self._square(a)), self._level(a, b)
-        total, mean, sd, skewness = sign_moments(mode_gram(a), self._against(b, a))
-        return scale * (total + level), scale * (mean + level), scale * sd, skewness
+        total, mean, sd, skewness, effective = sign_moments(mode_gram(a), self._against(b, a))
+        observed = float(np.clip(scale * (total + level), -1.0, 1.0))
+        return observed, scale * (mean + level), scale * sd, skewness, effective
 
     def _against(self, view: Modes, other: Modes) -> F64:
         """``(L - n/(n-2) V' diag(l) V) / |L*|`` of ``view``, in the modes V of ``other``."""
@@ -165,7 +167,12 @@ class DebiasedCKA(TraceMetric):
             n, gram, norms = len(view.basis), mode_gram(view), _norms(view)
             whole, total = float(np.vdot(gram, gram)), float(np.trace(gram))
             square = whole - n / (n - 2) * float(norms @ norms) + total**2 / ((n - 1) * (n - 2))
-            if square <= 1e-12 * whole:
+            if square > 1e-6 * whole:
+                return square
+            # What is left has lost its digits in the difference.
+            direct = u_centred(view.basis @ gram @ view.basis.T)
+            square = float(np.vdot(direct, direct))
+            if square <= 1e-24 * whole:
                 raise no_contrast(self.name, "the unbiased self-HSIC of the residual is 0")
             return square
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from numgeom import Representation
-from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of, sign_moments
+from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of, same_modes, sign_moments
 from numgeom_plugins.convergence.trace import F64, MatrixCorrelation, no_contrast
 from numgeom_plugins.nulls.order_modes import mode_gram, residual_modes
 
@@ -63,14 +63,15 @@ class _Coherence(MatrixCorrelation):
         drawn = (a.observed.with_matrix((a.basis * s) @ a.coefficients) for s in signs)
         return np.array([self.score(self.prepare(rep), right) for rep in drawn])
 
-    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float]:
-        """The score of both residuals; mean, standard deviation and skewness of :meth:`flipped` over all signs.
+    def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float, float]:
+        """The score of both residuals; mean, standard deviation and skewness over all signs; effective modes.
 
         Only for views that :meth:`flips` holds for.
         """
         grams = (self.prepare(rows_of(view)).matrix for view in (a, b))
-        total, mean, sd, skewness = sign_moments(*grams)
-        return float(np.clip(total, -1.0, 1.0)), mean, sd, skewness
+        total, *moments = sign_moments(*grams)
+        mean, sd, skewness, effective = moments
+        return float(np.clip(total, -1.0, 1.0)), mean, sd, skewness, effective
 
     def for_view(self, view: Modes) -> _Coherence:
         """The same score of the modes that ``view`` flips.
@@ -86,10 +87,7 @@ class _Coherence(MatrixCorrelation):
 
     def flips(self, view: Modes) -> bool:
         """Whether the modes of ``view`` are those of this metric, so that :meth:`flipped` is one product."""
-        own = residual_modes(rows_of(view), self.basis, self.q)
-        if own.shape != view.basis.shape:
-            return False
-        return (own.base is not None and own.base is view.basis.base) or np.array_equal(own, view.basis)
+        return same_modes(residual_modes(rows_of(view), self.basis, self.q), view.basis)
 
 
 class LinearCoherence(_Coherence):
