@@ -25,6 +25,7 @@ from numgeom.pairs import refuse_residual_permutation
 from numgeom.plan import Cell, Experiment, chain_identity, plan, spec_identity
 from numgeom.representation import Representation
 from numgeom.results import Study, long_table
+from numgeom.shape_jobs import hand_over, shape_jobs
 from numgeom.singles import OBSERVED, Measured, Reduction, measure_beside, probe, reduce_and_judge
 from numgeom.store import Store, digest
 
@@ -251,6 +252,7 @@ class Engine:
     def _compute(self, jobs: Sequence[Job], comparisons: Sequence[Comparison], cells: Sequence[Cell], run: Run) -> None:
         """Run the jobs and keep every finished cell at once, so that a killed run resumes."""
         place = {id(cell): index for index, cell in enumerate(cells)}
+        hand_over(self._finished(shape_jobs(jobs, self.jobs), run), jobs)
         spaces = space_jobs(comparisons)
         reduced: dict[str, dict[int, Any]] = {}
         for job, result in self._finished(spaces, run, kept=[rep for one in spaces for rep in one.reps]):

@@ -13,19 +13,18 @@ import numpy.typing as npt
 
 from numgeom.calibrate import calibrate
 from numgeom.catalog import Choice
-from numgeom.errors import Incompatible, NumgeomError
-from numgeom.figures import Curve, Square, entries, split
+from numgeom.errors import NumgeomError
+from numgeom.figures import entries, split
 from numgeom.numbers import NumberSet
 from numgeom.outcome import Outcome, caveats, failure
-from numgeom.preprocess import ChainedView, chained_views, leaves_residuals
 from numgeom.representation import Representation
 from numgeom.seeds import generators
+from numgeom.single_draws import Drawn, Figures, ShapeKey, draw, only_reorders, single_view, values_of
 from numgeom.specs import GeometrySpec, NullSpec, ProbeSpec, ReducerSpec
-from numgeom.targets import NullView, draw_permutations, make_geometry
+from numgeom.targets import draw_permutations
 from numgeom.tokenizer import Tokenizer
 
 OBSERVED = "numbers"
-Figures = Mapping[str, Sequence[Curve | Square]]
 
 
 @dataclass(slots=True)
@@ -51,10 +50,12 @@ def measure(
     *,
     draws: int,
     seed: int,
+    known: Mapping[ShapeKey, Drawn] | None = None,
 ) -> Measured:
     """Geometry metrics of one representation beside one null.
 
-    Draws are the outer loop: what a draw derives is shared by all metrics, and memory holds one draw.
+    Draws are the outer loop: what a draw derives is shared by all metrics, and memory holds one draw. Those that only
+    the shape of the cloud matters to may be known already.
     """
     found: dict[str, list[Outcome]] = {}
     figures: dict[str, Figures] = {}
@@ -63,7 +64,7 @@ def measure(
         codes: list[str] = []
         try:
             with caveats(codes):
-                observed, figures[metric.label] = _values(metric, rep)
+                observed, figures[metric.label] = values_of(metric, rep)
         except Exception as error:
             found[metric.label] = [failure(error, metric.plugin)]
             continue
@@ -72,7 +73,7 @@ def measure(
         measured.append(metric)
     if null is None or not measured:
         return Measured(found, {label: entries(several) for label, several in figures.items()})
-    drawn = _draw(measured, null, rep, draws, seed)
+    drawn = draw(measured, null, rep, draws, seed, known or {})
     for metric in measured:
         problem = drawn.problems.get(metric.label)
         if problem is None:
@@ -95,113 +96,10 @@ def measure_beside(
     *,
     draws: int,
     seed: int,
+    known: Mapping[ShapeKey, Drawn] | None = None,
 ) -> dict[str, Measured]:
     """Geometry metrics of one representation beside several nulls, by null label: what it derives is derived once."""
-    return {_label(null): measure(metrics, null, rep, draws=draws, seed=seed) for null, metrics in groups}
-
-
-# Draws that depend on n and d alone are the same for all models of one shape: each process measures them once.
-_OF_SHAPE: dict[tuple[Any, ...], tuple[list[dict[str, float]], list[Figures], Exception | None]] = {}
-MOST_SHAPES = 256
-
-
-def _draw(
-    metrics: Sequence[Choice[GeometrySpec]], null: Choice[NullSpec], rep: Representation, draws: int, seed: int
-) -> _Draws:
-    """The measures of all draws, those that only the shape matters to from what is known of it."""
-    alike = [metric for metric in metrics if _of_shape(metric, null, rep)]
-    own = [metric for metric in metrics if not _of_shape(metric, null, rep)]
-    drawn = _collected(own, null, rep, draws, seed) if own else _Draws([])
-    width = int(rep.provenance.get("width", rep.d))
-    shape = (null.label, null.plugin_version, rep.n, width, rep.numbers.tobytes(), draws, seed)
-    keys = {metric.label: (*shape, metric.label, metric.plugin_version, metric.spec.version) for metric in alike}
-    missing = [metric for metric in alike if keys[metric.label] not in _OF_SHAPE]
-    if missing:
-        if len(_OF_SHAPE) >= MOST_SHAPES:
-            _OF_SHAPE.clear()
-        fresh = _collected(missing, null, _stand_in(rep, width), draws, seed)
-        for metric in missing:
-            name = metric.label
-            held = (fresh.values.get(name, []), fresh.figures.get(name, []), fresh.problems.get(name))
-            _OF_SHAPE[keys[name]] = held
-    for metric in alike:
-        values, figures, problem = _OF_SHAPE[keys[metric.label]]
-        drawn.values[metric.label], drawn.figures[metric.label] = values, figures
-        if problem is not None:
-            drawn.problems[metric.label] = problem
-    return drawn
-
-
-def _of_shape(metric: Choice[GeometrySpec], null: Choice[NullSpec], rep: Representation) -> bool:
-    """Whether the draws of a null look alike to a metric for all clouds of one shape, whatever their scale."""
-    alike = null.spec.of_shape and metric.spec.rows_only and "scale" in metric.spec.invariant_to
-    return alike and not rep.provenance.get("preprocess")
-
-
-def _stand_in(rep: Representation, width: int) -> Representation:
-    """A narrow cloud that stands for any of this shape: of unit mean column variance."""
-    column = np.zeros((rep.n, 1))
-    column[0, 0], column[-1, 0] = np.sqrt(rep.n * width / 2.0) * np.array([1.0, -1.0])
-    return Representation(column, rep.numbers, provenance={"width": width})
-
-
-def _collected(
-    metrics: Sequence[Choice[GeometrySpec]], null: Choice[NullSpec], rep: Representation, draws: int, seed: int
-) -> _Draws:
-    drawn = _Draws(metrics)
-    try:
-        view = single_view(null, rep)
-        with caveats([]):
-            drawn.collect(null, rep, view, generators(seed, null.label, rep.numbers, draws))
-    except Exception as error:
-        drawn.problems = {metric.label: error for metric in metrics}
-    return drawn
-
-
-class _Draws:
-    """The measures of every draw by metric; a metric that fails on a draw is given up, the others go on."""
-
-    def __init__(self, metrics: Sequence[Choice[GeometrySpec]]) -> None:
-        self._metrics = {metric.label: metric for metric in metrics}
-        self.values: dict[str, list[dict[str, float]]] = {label: [] for label in self._metrics}
-        self.figures: dict[str, list[Figures]] = {}
-        self.problems: dict[str, Exception] = {}
-
-    def collect(
-        self, null: Choice[NullSpec], rep: Representation, view: NullView, rngs: Sequence[np.random.Generator]
-    ) -> None:
-        """Draw and measure; a row permutation reindexes what the metrics derived."""
-        if not _only_reorders(null, rep):
-            for rng in rngs:
-                self._measure(view.draw(rng), self._metrics)
-            return
-        orders = draw_permutations(null.spec, null.params, rep.numbers, rngs)
-        slow = {}
-        for label, metric in self._metrics.items():
-            fast = getattr(make_geometry(metric.spec, metric.params), "permuted", None)
-            if fast is None:
-                slow[label] = metric
-                continue
-            try:
-                columns = fast(rep, orders)
-                self.values[label] = [{name: float(v[k]) for name, v in columns.items()} for k in range(len(orders))]
-            except Exception as error:
-                self.problems[label] = error
-        if slow:
-            for order in orders:
-                self._measure(rep.permuted(order), slow)
-
-    def _measure(self, drawn: Representation, metrics: Mapping[str, Choice[GeometrySpec]]) -> None:
-        for label, metric in metrics.items():
-            if label in self.problems:
-                continue
-            try:
-                values, figures = _values(metric, drawn)
-                self.values[label].append(values)
-                if figures:
-                    self.figures.setdefault(label, []).append(figures)
-            except Exception as error:
-                self.problems[label] = error
+    return {_label(null): measure(metrics, null, rep, draws=draws, seed=seed, known=known) for null, metrics in groups}
 
 
 @dataclass(slots=True)
@@ -256,7 +154,7 @@ def reduce_and_judge(
                 view = single_view(null, rep)
                 rngs = generators(seed, null.label, rep.numbers, draws)
                 with caveats([]):
-                    if _only_reorders(null, rep) and not reducer.spec.supervised:
+                    if only_reorders(null, rep) and not reducer.spec.supervised:
                         # The cloud is the same, and so is its reduction: only the numbers move.
                         orders = draw_permutations(null.spec, null.params, rep.numbers, rngs)
                         drawn = [_renumbered(reduced, order) for order in orders]
@@ -280,7 +178,7 @@ def reduce_and_judge(
                     outcomes = [_without_null(outcome.measure, null, problem_of_null) for outcome in outcomes]
                 elif null is not None:
                     with caveats([]):
-                        several = [_values(metric, one) for one in drawn]
+                        several = [values_of(metric, one) for one in drawn]
                     _hold_against(outcomes, [values for values, _ in several])
                     result.figures[cell] = entries(figures, null.label, [held for _, held in several])
             except Exception as error:
@@ -296,7 +194,7 @@ def _observed(
     own = list(codes)
     try:
         with caveats(own):
-            values, figures = _values(metric, reduced)
+            values, figures = values_of(metric, reduced)
     except Exception as error:
         return error, {}, own
     return values, figures, own
@@ -362,43 +260,6 @@ def probe(
         elif isinstance(value, (bool, int, float, np.integer, np.floating)):
             outcomes.append(Outcome(measure=name, value=float(value), warnings=list(codes)))
     return outcomes, found, entries(figures)
-
-
-def single_view(null: Choice[NullSpec], rep: Representation) -> NullView:
-    """The only view of a null that redraws the representation itself, before the chain that its rows went through.
-
-    Raises
-    ------
-    Incompatible
-        If the null compares projections, which has no meaning for a single representation.
-    """
-    views = chained_views(null.spec, null.params, rep)
-    shown = [
-        (view.view.observed, rep.origin) if isinstance(view, ChainedView) else (view.observed, rep) for view in views
-    ]
-    if len(shown) != 1 or shown[0][0] is not shown[0][1]:
-        raise Incompatible(f"{null.label} calibrates pairs of representations, not single ones.")
-    return views[0]
-
-
-def _only_reorders(null: Choice[NullSpec], rep: Representation) -> bool:
-    """Whether the draws of a null are the very rows in other orders: a regression on the numbers comes after them."""
-    return null.spec.permutes_rows and not leaves_residuals(rep.provenance.get("preprocess", ()))
-
-
-def _values(metric: Choice[GeometrySpec], rep: Representation) -> tuple[dict[str, float], Figures]:
-    spec = metric.spec
-    if rep.n < spec.min_numbers:
-        raise Incompatible(f"only {rep.n} numbers; {metric.label} needs at least {spec.min_numbers}.")
-    if spec.needs_contiguous and not rep.is_contiguous:
-        raise Incompatible(f"{metric.label} needs consecutive numbers and these have gaps (W-GAPS).")
-    found = make_geometry(metric.spec, metric.params)(rep)
-    values, figures = split(found if isinstance(found, Mapping) else {"value": found})
-    for name, value in values.items():
-        values[name] = float(value)
-        if not np.isfinite(values[name]):
-            raise NumgeomError(f"{metric.label} gave {value} for {name}.")
-    return values, figures
 
 
 def _hold_against(outcomes: Sequence[Outcome], drawn: Sequence[Mapping[str, float]]) -> None:

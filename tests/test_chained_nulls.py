@@ -16,7 +16,8 @@ from numgeom.preprocess import chained_views, preprocess
 from numgeom.registry import open_catalog
 from numgeom.representation import Representation
 from numgeom.scorer import Scorer
-from numgeom.singles import measure, reduce_and_judge, single_view
+from numgeom.single_draws import single_view
+from numgeom.singles import measure, reduce_and_judge
 
 CATALOG = open_catalog()
 

@@ -7,9 +7,12 @@ import pytest
 
 from numgeom import Curve, Representation
 from numgeom.catalog import Choice
+from numgeom.jobs import Job
 from numgeom.registry import open_catalog
 from numgeom.seeds import generators
-from numgeom.singles import measure
+from numgeom.shape_jobs import hand_over, shape_jobs
+from numgeom.single_draws import shape_key
+from numgeom.singles import measure, measure_beside
 from numgeom.specs import GeometrySpec, NullSpec
 
 DERIVED = ("centred", "gram", "energy", "mean_share", "spectrum", "squared_distances", "distances", "cosines")
@@ -120,3 +123,33 @@ def test_draws_of_one_shape_are_the_same_for_models_of_any_scale() -> None:
     alone = np.mean([metric.spec.load()(rep)["participation_ratio"] for rep in drawn])
     (held,) = [outcome for outcome in one if outcome.measure == "participation_ratio"]
     assert held.null_mean == pytest.approx(alone)
+
+
+def test_draws_of_a_shape_are_made_once_in_parts_and_change_nothing() -> None:
+    catalog = open_catalog()
+    null = catalog.nulls.choose("iid_gaussian")
+    metrics = [catalog.geometry.choose(name) for name in ("variance_spectrum", "intrinsic_dimension")]
+    reps = [Representation(np.random.default_rng(k).standard_normal((30, 40)), np.arange(30)) for k in range(3)]
+    alone = [measure(metrics, null, rep, draws=7, seed=1) for rep in reps]
+    for workers in (1, 3):
+        jobs = [Job([], measure_beside, ([(null, metrics)], rep), {"draws": 7, "seed": 1}, "", [rep]) for rep in reps]
+        shapes = shape_jobs(jobs, workers)
+        assert [job.options["ends"] for job in shapes] == ([(0, 7)] if workers == 1 else [(0, 2), (2, 4), (4, 7)])
+        # As workers do, the last one first.
+        hand_over([(job, job.call(*job.arguments, **job.options)) for job in reversed(shapes)], jobs)
+        for job, expected in zip(jobs, alone, strict=True):
+            assert list(job.options["known"]) == [shape_key(null, job.reps[0])]
+            found = job.call(*job.arguments, **job.options)["iid_gaussian"]
+            assert found.outcomes == expected.outcomes
+            assert found.figures == expected.figures
+
+
+def test_no_draws_are_of_a_shape_after_preprocessing_or_beside_another_null() -> None:
+    catalog = open_catalog()
+    metrics = [catalog.geometry.choose("variance_spectrum")]
+    rep = cloud()
+    chained = Representation(rep.matrix, rep.numbers, provenance={"preprocess": ("center",)})
+    for null, one in (("row_permutation", rep), ("iid_gaussian", chained)):
+        groups = [(catalog.nulls.choose(null), metrics), (None, metrics)]
+        job = Job([], measure_beside, (groups, one), {"draws": 3, "seed": 0}, "", [one])
+        assert shape_jobs([job], 2) == []
