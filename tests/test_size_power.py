@@ -60,9 +60,7 @@ def test_a_narrow_draw_stands_for_its_width(bench: Any) -> None:
 @pytest.mark.parametrize("group", ["moments", "drawn"])
 def test_every_metric_has_its_size_on_sets_with_gaps(bench: Any, monkeypatch: pytest.MonkeyPatch, group: str) -> None:
     monkeypatch.setattr(bench, "BATCH", 10)
-    found = [
-        bench.run(bench.Cell(group, curve, 4.0, 100, 1, 1024, "nothing"), 0, 19)[2] for curve in ("walk", "logwalk")
-    ]
+    found = [bench.run(bench.Cell(group, curve, 4.0, 100, 1, 1024, "nothing"), 0)[2] for curve in ("walk", "logwalk")]
     for name in bench.GROUPS[group]:
         # At level .05 twenty true nulls reject five times or more once in 390 runs; the larger of several p less often.
         assert sum(one[name].pairs for one in found) == 20
@@ -74,7 +72,7 @@ def test_a_shared_code_is_found_at_the_width_of_real_models(
     bench: Any, monkeypatch: pytest.MonkeyPatch, planted: str
 ) -> None:
     monkeypatch.setattr(bench, "BATCH", 8)
-    for finding in bench.run(bench.Cell("moments", "ar1", 4.0, 300, 0, 1024, planted), 0, 19)[2].values():
+    for finding in bench.run(bench.Cell("moments", "ar1", 4.0, 300, 0, 1024, planted), 0)[2].values():
         assert finding.earned == finding.pairs == 8
 
 
@@ -86,7 +84,7 @@ def test_a_test_that_ends_early_decides_as_the_whole_one(bench: Any, name: str, 
     for pair in range(6):
         rng = np.random.default_rng([2, pair])
         sides = [bench.draw(cell, root, np.arange(60), rng) for _ in range(2)]
-        whole, early = (one(name, sides, 19, pair) for one in (bench.scored, bench.tested))
+        whole, early = (one(name, sides, pair) for one in (bench.scored, bench.tested))
         assert (whole[0] <= 0.05) == (early[0] <= 0.05)
         if early[0] <= 0.05:
             assert early[1] == pytest.approx(whole[1])
