@@ -177,7 +177,7 @@ def scored(name: str, sides: Sequence[Representation], seed: int) -> tuple[float
 
 
 def tested(name: str, sides: Sequence[Representation], seed: int) -> tuple[float, float]:
-    """The same of a metric that is drawn, up to the first draw that is as close: p is then above .05, and given as 1."""
+    """The same of drawn metrics, up to the first draw that is as close: p is then above .05, and given as 1."""
     ((metric_name, null_name),) = METRICS[name]
     catalog = open_catalog()
     spec, null = catalog.convergence.get(metric_name), catalog.nulls.choose(null_name)
