@@ -184,4 +184,7 @@ def test_a_table_with_both_kinds_of_p_says_which_are_drawn() -> None:
     drawn = int((study.frame["draws"] > 0).sum())
     assert 0 < drawn < 3
     notes = study.tables()[0].notes
-    assert f"order_modes: {drawn} of 3 p are from 19 draws, which give none below 0.05; the others are by moments." in notes
+    assert (
+        f"order_modes: {drawn} of 3 p are from 19 draws, which give none below 0.05; the others are by moments."
+        in notes
+    )
