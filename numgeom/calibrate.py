@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,8 +149,8 @@ def calibrate_moments(
     Returns
     -------
     Calibration
-        ``p`` is the upper tail and ``tau`` the ``1 - alpha`` quantile of that distribution. The moments are exact
-        and the tail is approximate: a p far below 1e-4 says "small", not how small.
+        ``p`` is the upper tail and ``tau`` the ``1 - alpha`` quantile of that distribution. The tail is approximate: a
+        p far below 1e-4 says "small", not how small.
 
     References
     ----------
@@ -175,6 +176,11 @@ def calibrate_moments(
     return Calibration(
         mean=sign * mean, sd=sd, excess=seen - mean, z=z, p=p, tau=sign * tau, calibrated=_beyond(tau, seen, bound)
     )
+
+
+def of_largest_p(held: Sequence[tuple[Calibration, float]]) -> tuple[Calibration, float]:
+    """Of the sides and projections of one comparison the one of largest p, of equals that of smallest z."""
+    return max(held, key=lambda one: (one[0].p, -one[0].z if np.isfinite(one[0].z) else 0.0))
 
 
 def least_permutation_p(n: int) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numgeom.calibrate import Calibration, passes
+from numgeom.calibrate import Calibration, of_largest_p, passes
 from numgeom.catalog import Choice
 from numgeom.flips import Views, flip, flips, flips_signs, views_of
 from numgeom.outcome import Outcome, failure
@@ -100,7 +100,7 @@ def settle(metric: Choice[ConvergenceSpec], null: Choice[NullSpec], pair: Pair, 
         ]
     except Exception as error:
         return failure(error, null.plugin), float("nan")
-    return max(sides, key=lambda held: (held[0].p, -(held[0].z if np.isfinite(held[0].z) else 0.0)))
+    return of_largest_p(sides)
 
 
 def enter(outcome: Outcome, null: Choice[NullSpec], found: Found, null_value: float, draws: int) -> None:
@@ -160,12 +160,13 @@ def _replace_sides(
     for position in views.positions():
         at = views.at(position)
         sound = [pair for pair in scores if views.problem(pair) is None]
-        flipped = [pair for pair in sound if flips(scorer.metric, at, pair)]
+        closed = {pair: flips(scorer.metric, at, pair) for pair in sound}
+        flipped = [pair for pair, holds in closed.items() if holds]
         for pair, seen, held in flip(scorer, null, views, position, flipped, some, blocks, seed):
             values[pair].append(held)
             if seen is not None:
                 observed[pair].append(seen)
-        anew = [pair for pair in sound if pair not in set(flipped)]
+        anew = [pair for pair, holds in closed.items() if not holds]
         if anew:
             sides = {i: at[i] for i in sorted({i for pair in anew for i in pair})}
             _redraw(scorer, null, sides, anew, observed, values, views, some, seed)

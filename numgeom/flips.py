@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from numgeom.calibrate import SMALLEST_FLIP_P, Calibration, calibrate_moments
+from numgeom.calibrate import SMALLEST_FLIP_P, Calibration, calibrate_moments, of_largest_p
 from numgeom.catalog import Choice
 from numgeom.errors import NumgeomError
 from numgeom.outcome import Outcome, failure
@@ -16,7 +16,7 @@ from numgeom.preprocess import chained_views, regressors
 from numgeom.scorer import F64, Pair, Scorer, narrow
 from numgeom.seeds import generator
 from numgeom.specs import NullSpec
-from numgeom.targets import NullView
+from numgeom.targets import NullView, same_basis
 
 # Fewer modes are drawn, as draws then cost little.
 FEWEST_MODES = 200
@@ -86,21 +86,14 @@ def flips(metric: Any, views: Mapping[int, NullView], pair: Pair) -> bool:
 def _flips(metric: Any, views: Sequence[Any]) -> bool:
     if not hasattr(metric, "flipped") or not all(hasattr(view, "signs") for view in views):
         return False
-    if not (getattr(metric, "flips_apart", False) or _same_modes(views[0], views[-1])):
+    if not (getattr(metric, "flips_apart", False) or same_basis(views[0].basis, views[-1].basis)):
         return False
     return all(for_view(metric, view).flips(view) for view in views) if hasattr(metric, "flips") else True
 
 
-def _same_modes(a: Any, b: Any) -> bool:
-    if a.basis is b.basis:
-        return True
-    shared = a.basis.base is not None and a.basis.base is b.basis.base
-    return bool(a.basis.shape == b.basis.shape and (shared or np.array_equal(a.basis, b.basis)))
-
-
-def _sides(metric: Any, views: Mapping[int, NullView], pair: Pair) -> tuple[Pair, ...]:
+def _sides(metric: Any, views: Mapping[int, Any], pair: Pair) -> tuple[Pair, ...]:
     """Which side is flipped, against which: only one where both give the same score."""
-    alike = getattr(metric, "flips_alike", False) and _same_modes(*(views[i] for i in pair))
+    alike = getattr(metric, "flips_alike", False) and same_basis(*(views[i].basis for i in pair))
     return (pair,) if alike else (pair, pair[::-1])
 
 
@@ -135,8 +128,7 @@ def by_moments(scorer: Scorer, null: Choice[NullSpec], pairs: Sequence[Pair]) ->
                 continue
             held = [one for at in every for one in _calibrations(scorer, at, pair)]
             if all(effective >= FEWEST_EFFECTIVE for *_, effective in held):
-                calibrations = [one[:2] for one in held]
-                found[pair] = max(calibrations, key=lambda one: (one[0].p, -one[0].z if np.isfinite(one[0].z) else 0.0))
+                found[pair] = of_largest_p([(calibration, observed) for calibration, observed, _ in held])
         except Exception as error:
             found[pair] = failure(error, null.plugin), float("nan")
     return found

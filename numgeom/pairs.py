@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from numgeom.catalog import Choice
 from numgeom.draws import Drawn, Found, block_size, draw, enter, has_moments, join, settle
 from numgeom.errors import Incompatible
-from numgeom.flips import by_moments
+from numgeom.flips import Held, by_moments
 from numgeom.intervals import block_count, intervals, leave_out
 from numgeom.outcome import Outcome, failure
 from numgeom.representation import Representation
@@ -37,7 +37,7 @@ class Scored:
     """
 
     outcomes: dict[Pair, Outcome]
-    exact: dict[str, dict[Pair, tuple[Found, float]]] = field(default_factory=dict)
+    exact: dict[str, dict[Pair, Held]] = field(default_factory=dict)
     parts: dict[str, list[range]] = field(default_factory=dict)
 
     @property

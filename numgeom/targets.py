@@ -96,6 +96,18 @@ def null_views(spec: NullSpec, params: Mapping[str, Any], rep: Representation) -
     return [DrawnView("", rep, target, full)]
 
 
+def same_basis(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64]) -> bool:
+    """Whether two bases of modes are the same; slices of one array with one shape are taken to be.
+
+    Examples
+    --------
+    >>> whole = np.eye(3)
+    >>> same_basis(whole[:, 1:], whole[:, 1:]), same_basis(whole, 2.0 * whole)
+    (True, False)
+    """
+    return a is b or (a.shape == b.shape and ((a.base is not None and a.base is b.base) or np.array_equal(a, b)))
+
+
 def draw_permutations(
     spec: NullSpec,
     params: Mapping[str, Any],

@@ -7,7 +7,8 @@ from typing import ClassVar
 import numpy as np
 
 from numgeom import Representation
-from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of, same_modes, sign_moments
+from numgeom.targets import same_basis
+from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of, sign_moments
 from numgeom_plugins.convergence.trace import F64, MatrixCorrelation, no_contrast
 from numgeom_plugins.nulls.order_modes import mode_gram, residual_modes
 
@@ -69,8 +70,7 @@ class _Coherence(MatrixCorrelation):
         Only for views that :meth:`flips` holds for.
         """
         grams = (self.prepare(rows_of(view)).matrix for view in (a, b))
-        total, *moments = sign_moments(*grams)
-        mean, sd, skewness, effective = moments
+        total, mean, sd, skewness, effective = sign_moments(*grams)
         return float(np.clip(total, -1.0, 1.0)), mean, sd, skewness, effective
 
     def for_view(self, view: Modes) -> _Coherence:
@@ -87,7 +87,7 @@ class _Coherence(MatrixCorrelation):
 
     def flips(self, view: Modes) -> bool:
         """Whether the modes of ``view`` are those of this metric, so that :meth:`flipped` is one product."""
-        return same_modes(residual_modes(rows_of(view), self.basis, self.q), view.basis)
+        return same_basis(residual_modes(rows_of(view), self.basis, self.q), view.basis)
 
 
 class LinearCoherence(_Coherence):

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import Representation
+from numgeom.targets import same_basis
 
 F64 = npt.NDArray[np.float64]
 
@@ -67,14 +68,9 @@ def mode_gram(view: Modes) -> F64:
     return rows_of(view).memo(f"convergence.mode_gram.{key_of(view)}", derive)
 
 
-def same_modes(a: F64, b: F64) -> bool:
-    """Whether two bases are the same; slices of one array are not looked into."""
-    return a.shape == b.shape and ((a.base is not None and a.base is b.base) or np.array_equal(a, b))
-
-
 def gram_in(view: Modes, other: Modes) -> F64:
     """The mode Gram of ``view`` in the modes of ``other``: its own, where both have the same."""
-    if same_modes(view.basis, other.basis):
+    if same_basis(view.basis, other.basis):
         return mode_gram(view)
     turn = view.basis.T @ other.basis
     return np.asarray(turn.T @ mode_gram(view) @ turn, dtype=np.float64)

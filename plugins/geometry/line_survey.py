@@ -8,6 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
+from numgeom_plugins.geometry.hold_out import in_rows
 from numgeom_plugins.geometry.periodogram import (
     lag_sums,
     least_squares_basis,
@@ -126,12 +127,7 @@ def placed(gram: F64, order: I64 | None, basis: F64 | None) -> F64:
 
 def _correction(gram: F64, order: I64 | None, basis: F64) -> F64:
     """M with ``P G P = G - Q M' - M Q'`` for the projector ``P = I - Q Q'``."""
-    if order is None:
-        seen = gram @ basis
-    else:
-        rows = np.empty_like(basis)
-        rows[order] = basis
-        seen = (gram @ rows)[order]
+    seen = gram @ basis if order is None else (gram @ in_rows(basis, order))[order]
     return np.asarray(seen - 0.5 * basis @ (basis.T @ seen), dtype=np.float64)
 
 

@@ -76,7 +76,7 @@ class PairSums:
         n = len(order)
         seen = pairs(reordered(self.gram, order))
         diagonal = np.diagonal(self.gram)[order]
-        lags, logs = binned(_lags(n), seen), binned(self._logs.of, seen)
+        lags, logs = binned(lags_of_pairs(n), seen), binned(self._logs.of, seen)
         # |x_i - x_j|^2 = G_ii + G_jj - 2 G_ij; at lag k, G_ii is summed over the first and the last n - k rows.
         along = np.concatenate([[0.0], np.cumsum(diagonal)])
         ends = along[n - np.arange(n)] + along[n] - along[np.arange(n)]
@@ -120,7 +120,7 @@ def log_bins(numbers: tuple[int, ...]) -> Bins:
 
 
 @lru_cache(maxsize=4)
-def _lags(n: int) -> I64:
+def lags_of_pairs(n: int) -> I64:
     """The lag of every pair, in the order of :func:`pairs`."""
     first, second = np.triu_indices(n, 1)
     return np.asarray(second - first, dtype=np.int64)

@@ -9,8 +9,9 @@ import numpy.typing as npt
 
 from numgeom import Incompatible, Representation
 from numgeom_plugins.geometry.hold_out import in_rows
+from numgeom_plugins.geometry.line_survey import placed
 from numgeom_plugins.geometry.numerals import column_space, magnitude_design
-from numgeom_plugins.geometry.pair_sums import PairSums, binned, log_bins, pair_sums
+from numgeom_plugins.geometry.pair_sums import PairSums, binned, lags_of_pairs, log_bins, pair_sums
 from numgeom_plugins.geometry.periodogram import product_lag_sums
 from numgeom_plugins.geometry.ranks import pairs
 from numgeom_plugins.geometry.row_order import RowOrderMetric, reordered
@@ -144,11 +145,8 @@ class ToeplitzFraction(RowOrderMetric[Diagonals]):
             mean = float(lags.sum() / state.linear_counts.sum())
             energy = (whole - float(diagonal @ diagonal)) / 2.0 - mean * float(lags.sum())
             return _explained(lags, state.linear_counts, Spread(mean, energy))
-        placed = reordered(state.sums.gram, order)
-        left = pairs(placed - np.hstack([basis, side]) @ np.hstack([side, basis]).T)
-        lag = state.linear
-        if lag is None:
-            lag = pairs(np.abs(np.subtract.outer(np.arange(order.size), np.arange(order.size)))).astype(np.int64)
+        left = pairs(placed(state.sums.gram, order, basis))
+        lag = lags_of_pairs(order.size) if state.linear is None else state.linear
         return _explained(binned(lag, left), state.linear_counts, _spread(left))
 
 
