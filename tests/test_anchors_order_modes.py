@@ -58,8 +58,8 @@ def pair(shared: Path, a: str, b: str) -> list[Representation]:
 
 
 def held_against(metric: Any, a: Representation, b: Representation, basis: str, q: int, draws: int) -> Calibration:
-    """The score of the residuals beside sign flips of the second side."""
-    x, y = (OrderModes(q=q, bases=basis).views(one)[0] for one in (a, b))
+    """The score of the residuals beside sign flips of the second side, in the modes of a walk as the table has them."""
+    x, y = (OrderModes(q=q, bases=basis, fit=False).views(one)[0] for one in (a, b))
     signs = np.stack([x.signs(np.random.default_rng(k)) for k in range(draws)])
     observed = metric.score(metric.prepare(x.observed), metric.prepare(y.observed))
     return calibrate(observed, metric.flipped(y, x, signs))

@@ -16,7 +16,8 @@ from numgeom.calibrate import calibrate
 from numgeom.targets import NullView, draw_permutations, make_metric, null_views
 from numgeom_plugins.convergence import numgeom_convergence_metrics
 from numgeom_plugins.nulls import numgeom_nulls
-from numgeom_plugins.nulls.order_modes import OrderModes, order_basis
+from numgeom_plugins.nulls.order_basis import order_basis
+from numgeom_plugins.nulls.order_modes import OrderModes
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]

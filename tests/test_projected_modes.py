@@ -13,7 +13,8 @@ from numgeom.calibrate import calibrate
 from numgeom.preprocess import preprocess
 from numgeom.targets import make_metric
 from numgeom_plugins.convergence import numgeom_convergence_metrics
-from numgeom_plugins.nulls.order_modes import OrderModes, order_basis
+from numgeom_plugins.nulls.order_basis import order_basis
+from numgeom_plugins.nulls.order_modes import OrderModes
 from numgeom_plugins.nulls.projected_modes import ProjectedOrderModes, projected_basis
 
 F64 = npt.NDArray[np.float64]

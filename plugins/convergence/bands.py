@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from numgeom import Incompatible, Representation
 from numgeom_plugins.convergence.trace import MatrixCorrelation, no_contrast
-from numgeom_plugins.nulls.order_modes import order_basis
+from numgeom_plugins.nulls.order_basis import order_basis
 
 F64 = npt.NDArray[np.float64]
 

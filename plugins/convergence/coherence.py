@@ -8,8 +8,9 @@ import numpy as np
 
 from numgeom import Representation
 from numgeom.targets import same_basis
-from numgeom_plugins.convergence.modes import Modes, quadratic, rows_of, sign_moments
+from numgeom_plugins.convergence.modes import Modes, gram_in, quadratic, rows_of, sign_moments
 from numgeom_plugins.convergence.trace import F64, MatrixCorrelation, no_contrast
+from numgeom_plugins.nulls.order_basis import WALK
 from numgeom_plugins.nulls.order_modes import mode_gram, residual_modes
 
 # A mode below this share of the longest is rounding (of a residual whose mode was projected out), not a direction.
@@ -19,6 +20,7 @@ ROUNDING = 1e-10
 class _Coherence(MatrixCorrelation):
     basis: ClassVar[str]
     flips_alike: ClassVar[bool] = True
+    flips_apart: ClassVar[bool] = True
 
     def __init__(self, q: int = 20) -> None:
         self.q = q
@@ -30,7 +32,10 @@ class _Coherence(MatrixCorrelation):
 
     def matrix(self, rep: Representation) -> F64:
         """Cosines of the modes beyond the first q, ``(m, m)``, with a zero diagonal."""
-        gram = mode_gram(rep, self.basis, self.q)
+        return self._cosines(mode_gram(rep, self.basis, self.q))
+
+    def _cosines(self, gram: F64) -> F64:
+        """A mode Gram at unit diagonal, and then without it."""
         lengths = np.sqrt(np.diagonal(gram))
         present = lengths > ROUNDING * lengths.max()
         scale = np.divide(1.0, lengths, out=np.zeros_like(lengths), where=present)
@@ -41,15 +46,28 @@ class _Coherence(MatrixCorrelation):
             raise no_contrast(self.name, "no two order modes share a direction")
         return cosines
 
+    def _matrix(self, view: Modes, other: Modes) -> F64:
+        """Cosines of the rows of ``view`` in the modes of ``other``, at unit norm."""
+        rep, length = rows_of(view), getattr(view, "length", WALK)
+        if not same_basis(view.basis, other.basis):
+            cosines = self._cosines(gram_in(view, other))
+            cosines /= np.linalg.norm(cosines)
+            return cosines
+        if length == WALK:
+            return self.prepare(rep).matrix
+        own = f"{self.key}.{length}"
+        return self.unit(rep, own, lambda: self._cosines(mode_gram(rep, self.basis, self.q, length))).matrix
+
     def flipped(self, a: Modes, b: Modes, signs: F64) -> F64:
         """Scores of the residual of ``a`` with its modes flipped, against the residual of ``b`` as it is.
 
-        Where the views have this metric's own modes, a flip by s turns the cosines ``Ka`` into ``ss' * Ka``.
+        Where the views have this metric's own modes, a flip by s turns the cosines ``Ka`` into ``ss' * Ka``. Both
+        sides are taken in the modes of ``a``.
 
         Parameters
         ----------
         a, b : Modes
-            Views on one basis.
+            Views on one index.
         signs : ndarray, shape (draws, m)
             Entries are 1 or -1.
 
@@ -58,7 +76,7 @@ class _Coherence(MatrixCorrelation):
         ndarray, shape (draws,)
         """
         if self.flips(a):
-            form = self.prepare(rows_of(a)).matrix * self.prepare(rows_of(b)).matrix
+            form = self._matrix(a, a) * self._matrix(b, a)
             return np.asarray(np.clip(quadratic(signs, form), -1.0, 1.0), dtype=np.float64)
         right = self.prepare(b.observed)
         drawn = (a.observed.with_matrix((a.basis * s) @ a.coefficients) for s in signs)
@@ -69,8 +87,7 @@ class _Coherence(MatrixCorrelation):
 
         Only for views that :meth:`flips` holds for.
         """
-        grams = (self.prepare(rows_of(view)).matrix for view in (a, b))
-        total, mean, sd, skewness, effective = sign_moments(*grams)
+        total, mean, sd, skewness, effective = sign_moments(self._matrix(a, a), self._matrix(b, a))
         return float(np.clip(total, -1.0, 1.0)), mean, sd, skewness, effective
 
     def for_view(self, view: Modes) -> _Coherence:
@@ -87,7 +104,8 @@ class _Coherence(MatrixCorrelation):
 
     def flips(self, view: Modes) -> bool:
         """Whether the modes of ``view`` are those of this metric, so that :meth:`flipped` is one product."""
-        return same_basis(residual_modes(rows_of(view), self.basis, self.q), view.basis)
+        length = getattr(view, "length", WALK)
+        return same_basis(residual_modes(rows_of(view), self.basis, self.q, length), view.basis)
 
 
 class LinearCoherence(_Coherence):

@@ -50,7 +50,7 @@ def rows_of(view: Modes) -> Representation:
 
 def key_of(view: Modes) -> str:
     """Names the modes of a view among those of its rows."""
-    return f"{getattr(view, 'name', '')}.{view.basis.shape[1]}"
+    return f"{getattr(view, 'name', '')}.{view.basis.shape[1]}.{getattr(view, 'length', '')}"
 
 
 def mode_gram(view: Modes) -> F64:
@@ -72,8 +72,16 @@ def gram_in(view: Modes, other: Modes) -> F64:
     """The mode Gram of ``view`` in the modes of ``other``: its own, where both have the same."""
     if same_basis(view.basis, other.basis):
         return mode_gram(view)
-    turn = view.basis.T @ other.basis
-    return np.asarray(turn.T @ mode_gram(view) @ turn, dtype=np.float64)
+    if view.basis.shape != other.basis.shape:
+        turn = view.basis.T @ other.basis
+        return np.asarray(turn.T @ mode_gram(view) @ turn, dtype=np.float64)
+    # Modes that both have are orthogonal to all others of either.
+    own = (view.basis != other.basis).any(axis=0)
+    turn = view.basis[:, own].T @ other.basis[:, own]
+    gram = mode_gram(view).copy()
+    gram[own] = turn.T @ gram[own]
+    gram[:, own] = gram[:, own] @ turn
+    return gram
 
 
 def quadratic(signs: F64, form: F64) -> F64:

@@ -8,7 +8,7 @@ the null of them all.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -75,15 +75,20 @@ class MatrixCorrelation(ABC):
         Incompatible
             If the rows do not vary, or not in the way that the metric sees.
         """
+        return self.unit(rep, self.key, lambda: self.matrix(rep))
+
+    @staticmethod
+    def unit(rep: Representation, key: str, matrix: Callable[[], F64]) -> UnitMatrix:
+        """What ``matrix`` gives, at unit norm, once a representation."""
 
         def derive() -> UnitMatrix:
             require_variance(rep)
-            matrix = self.matrix(rep)
-            matrix /= np.linalg.norm(matrix)
-            matrix.setflags(write=False)
-            return UnitMatrix(matrix)
+            found = matrix()
+            found /= np.linalg.norm(found)
+            found.setflags(write=False)
+            return UnitMatrix(found)
 
-        return rep.memo(f"convergence.{self.key}", derive)
+        return rep.memo(f"convergence.{key}", derive)
 
     def score(self, a: UnitMatrix, b: UnitMatrix) -> float:
         """The correlation, within its range."""

@@ -1,8 +1,8 @@
 """Order modes: whether an agreement is more than that of two ordered curves.
 
 Let V hold the eigenvectors of the centred random-walk kernel ``H min(t_i, t_j) H`` by falling eigenvalue, for
-an index t of the numbers. For consecutive n they are the cosines of the discrete cosine transform. A random
-walk in t has independent modes ``V'X`` exactly, a stationary process nearly. The first q modes, the smooth
+an index t of the numbers, or those of a stationary curve where the rows look like one: see
+:mod:`numgeom_plugins.nulls.order_basis`. The modes ``V'X`` of such a curve are independent. The first q, the smooth
 shape itself, are dropped from both sides; the signs of the other modes of one side are then flipped at random.
 That keeps the power of every mode, the width, the noise and the projection, and destroys what ties modes
 together: periodic codes, digit classes, helices. Under independent symmetric modes the test is exact.
@@ -12,12 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
 from numgeom import Incompatible, Representation
+from numgeom_plugins.nulls.order_basis import WALK, basis_turn, order_basis, stationary_curves
 
 F64 = npt.NDArray[np.float64]
 
@@ -41,11 +42,14 @@ class OrderModesView:
         The rows themselves.
     basis : ndarray, shape (n, m)
         The modes that are left, orthonormal and each of mean 0; m = n - 1 - q.
+    length : float
+        Correlation length of the stationary curve whose modes these are; infinite for a walk's.
     """
 
     name: str
     rep: Representation
     basis: F64
+    length: float
 
     @cached_property
     def coefficients(self) -> F64:
@@ -60,7 +64,7 @@ class OrderModesView:
     @property
     def gram(self) -> F64:
         """Inner products of the modes, ``(m, m)``, at unit norm; see :func:`mode_gram`."""
-        return mode_gram(self.rep, self.name, len(self.basis) - 1 - self.basis.shape[1])
+        return mode_gram(self.rep, self.name, len(self.basis) - 1 - self.basis.shape[1], self.length)
 
     @property
     def squared_norms(self) -> F64 | None:
@@ -71,7 +75,7 @@ class OrderModesView:
         modes = self.basis.shape[1]
 
         def derive() -> F64 | None:
-            smooth = order_basis(tuple(self.rep.numbers.tolist()), self.name)[:, : len(self.basis) - 1 - modes]
+            smooth = order_basis(_numbers(self.rep), self.name, self.length)[:, : len(self.basis) - 1 - modes]
             gram = self.rep.workspace.gram
             across = gram @ smooth
             norms = np.diagonal(gram) - 2.0 * np.einsum("ij,ij->i", across, smooth)
@@ -81,7 +85,7 @@ class OrderModesView:
                 return None
             return np.asarray(np.clip(norms, 0.0, None) * (np.trace(self.gram) / total), dtype=np.float64)
 
-        return self.rep.memo(f"nulls.squared_norms.{self.name}.{modes}", derive)
+        return self.rep.memo(f"nulls.squared_norms.{self.name}.{modes}.{self.length}", derive)
 
     def signs(self, rng: np.random.Generator) -> F64:
         """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
@@ -101,6 +105,8 @@ class OrderModes:
         How many of the smoothest modes are dropped.
     bases : sequence of {"n", "log"}
         Indices t: the number itself, or ``log(n + 1)`` (``-log(1 - n)`` below 0); the larger p counts.
+    fit : bool
+        Whether the modes in n are those of a stationary curve where the rows look like one; else always a walk's.
 
     Notes
     -----
@@ -115,8 +121,8 @@ class OrderModes:
     [('n', (30, 9), (9, 4)), ('log', (30, 9), (9, 4))]
     """
 
-    def __init__(self, q: int = 20, bases: Iterable[str] | str = BASES) -> None:
-        self.q = int(q)
+    def __init__(self, q: int = 20, bases: Iterable[str] | str = BASES, fit: bool = True) -> None:
+        self.q, self.fit = int(q), bool(fit)
         self.bases = (bases,) if isinstance(bases, str) else tuple(bases)
         unknown = [name for name in self.bases if name not in BASES]
         if unknown or not self.bases:
@@ -146,8 +152,9 @@ class OrderModes:
         return [self._view(rep, name) for name in self.bases]
 
     def _view(self, rep: Representation, name: str) -> OrderModesView:
-        view = OrderModesView(name, rep, residual_modes(rep, name, self.q))
-        mode_gram(rep, name, self.q)
+        length = fitted_length(rep, self.q) if self.fit and name == "n" else WALK
+        view = OrderModesView(name, rep, residual_modes(rep, name, self.q, length), length)
+        mode_gram(rep, name, self.q, length)
         return view
 
 
@@ -156,11 +163,45 @@ def fair_signs(rng: np.random.Generator, modes: int) -> F64:
     return np.asarray(2.0 * rng.integers(0, 2, modes) - 1.0, dtype=np.float64)
 
 
-def mode_gram(rep: Representation, name: str, q: int) -> F64:
+def fitted_length(rep: Representation, q: int) -> float:
+    """Correlation length of the stationary curve in n whose modes tie the rows least; derived once a representation.
+
+    It is infinite, and the modes those of a walk, unless modes beyond the first ``q`` are seen to hang together as
+    those of a stationary curve do.
+
+    Parameters
+    ----------
+    rep : Representation
+    q : int
+
+    Returns
+    -------
+    float
+        In units of n.
+
+    Raises
+    ------
+    Incompatible
+        If fewer than 8 modes are left, or nothing is left of the rows.
+    """
+
+    def derive() -> float:
+        gram = mode_gram(rep, "n", q)
+        curves = stationary_curves(_numbers(rep), "n", q)
+        seen = curves.modes.shape[1]
+        if not curves.shows(gram[: seen - q, : seen - q]):
+            return WALK
+        coefficients = curves.modes.T @ (rep.workspace.centred / np.sqrt(rep.workspace.energy))
+        return curves.best(coefficients @ coefficients.T, q)
+
+    return rep.memo(f"nulls.fitted_length.{q}", derive)
+
+
+def mode_gram(rep: Representation, name: str, q: int, length: float = WALK) -> F64:
     """Inner products of the modes of ``rep`` beyond the first ``q``, at unit norm; derived once a representation.
 
     With V the modes and G the centred Gram it is ``V'GV``, which costs no product with the rows; for consecutive
-    numbers and the index n, V is the cosine transform. Where a mode holds so little that G's rounding is felt,
+    numbers and a walk in n, V is the cosine transform. Where a mode holds so little that G's rounding is felt,
     it comes from the coefficients ``V'X`` instead.
 
     Parameters
@@ -168,6 +209,8 @@ def mode_gram(rep: Representation, name: str, q: int) -> F64:
     rep : Representation
     name : {"n", "log"}
     q : int
+    length : float
+        Of a stationary curve, or infinite.
 
     Returns
     -------
@@ -180,10 +223,10 @@ def mode_gram(rep: Representation, name: str, q: int) -> F64:
     """
 
     def derive() -> F64:
-        basis, work = residual_modes(rep, name, q), rep.workspace
+        basis, work = residual_modes(rep, name, q, length), rep.workspace
         gram = np.zeros((1, 1))
         if rep.d > rep.n and work.energy > 0.0:
-            gram = _transformed(rep, name, q, basis)
+            gram = _transformed(rep, name, q, length)
         if float(np.diagonal(gram).min()) < SMALLEST_MODE:
             coefficients = basis.T @ (work.centred / np.sqrt(work.energy or 1.0))
             gram = coefficients @ coefficients.T
@@ -197,27 +240,33 @@ def mode_gram(rep: Representation, name: str, q: int) -> F64:
         gram /= np.linalg.norm(gram)
         return np.asarray(gram, dtype=np.float64)
 
-    return rep.memo(f"nulls.mode_gram.{name}.{q}", derive)
+    return rep.memo(f"nulls.mode_gram.{name}.{q}.{length}", derive)
 
 
-def _transformed(rep: Representation, name: str, q: int, basis: F64) -> F64:
+def _transformed(rep: Representation, name: str, q: int, length: float) -> F64:
     """``V'GV`` at unit energy."""
     from scipy.fft import dct
     from scipy.linalg.blas import dtrmm
 
-    gram = rep.workspace.gram / rep.workspace.energy
-    if name == "n" and rep.is_contiguous:
-        modes = dct(dct(gram, axis=1, norm="ortho").T, axis=1, norm="ortho")[q + 1 :, q + 1 :]
-        # Every cosine is positive at the first number.
-        signs = np.sign(basis[0])
-        return np.asarray(modes * signs * signs[:, None], dtype=np.float64)
-    # Half of the symmetric G, by a triangular product: V'GV = W + W' with W = V'TV.
-    np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
-    half = dtrmm(1.0, gram.T, basis.T, side=1, lower=1) @ basis
-    return np.asarray(half + half.T, dtype=np.float64)
+    gram, numbers = rep.workspace.gram / rep.workspace.energy, _numbers(rep)
+    if name != "n" or not rep.is_contiguous:
+        basis = order_basis(numbers, name, length)[:, q:]
+        # Half of the symmetric G, by a triangular product: V'GV = W + W' with W = V'TV.
+        np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
+        half = dtrmm(1.0, gram.T, basis.T, side=1, lower=1) @ basis
+        return np.asarray(half + half.T, dtype=np.float64)
+    modes = dct(dct(gram, axis=1, norm="ortho").T, axis=1, norm="ortho")[1:, 1:]
+    # Every cosine is positive at the first number.
+    signs = np.sign(order_basis(numbers, name)[0])
+    modes = modes * signs * signs[:, None]
+    if np.isfinite(length):
+        turn = basis_turn(numbers, name, length)
+        modes[: len(turn)] = turn.T @ modes[: len(turn)]
+        modes[:, : len(turn)] = modes[:, : len(turn)] @ turn
+    return np.asarray(modes[q:, q:], dtype=np.float64)
 
 
-def residual_modes(rep: Representation, name: str, q: int) -> F64:
+def residual_modes(rep: Representation, name: str, q: int, length: float = WALK) -> F64:
     """The modes of one order basis beyond the first ``q``, ``(n, n - 1 - q)``.
 
     Parameters
@@ -226,6 +275,8 @@ def residual_modes(rep: Representation, name: str, q: int) -> F64:
         Only its numbers are read.
     name : {"n", "log"}
     q : int
+    length : float
+        Of a stationary curve, or infinite.
 
     Returns
     -------
@@ -248,47 +299,8 @@ def residual_modes(rep: Representation, name: str, q: int) -> F64:
             f"order modes with q={q} need at least {least} numbers ({FEWEST} modes must be left); these are {rep.n}; "
             f"{remedy}."
         )
-    return order_basis(tuple(int(number) for number in rep.numbers), name)[:, q:]
+    return order_basis(_numbers(rep), name, length)[:, q:]
 
 
-@lru_cache(maxsize=16)
-def order_basis(numbers: tuple[int, ...], name: str) -> F64:
-    """Eigenvectors of the centred random-walk kernel of ``numbers``, by falling eigenvalue.
-
-    The pseudo-inverse of the kernel is the Laplacian of a path whose edges weigh one over the gap in t: a
-    tridiagonal matrix with the same eigenvectors, all its eigenvalues distinct.
-
-    Parameters
-    ----------
-    numbers : tuple of int, length n
-        Strictly increasing.
-    name : {"n", "log"}
-
-    Returns
-    -------
-    ndarray, shape (n, n - 1)
-        Orthonormal columns of mean 0; in each, the first of the largest entries is positive.
-
-    Examples
-    --------
-    >>> basis = order_basis((0, 1, 2, 3), "n")
-    >>> bool(np.allclose(basis[:, 0], np.sqrt(0.5) * np.cos(np.pi * (np.arange(4) + 0.5) / 4)))
-    True
-    """
-    from scipy.linalg import eigh_tridiagonal
-
-    values = np.array(numbers, dtype=np.float64)
-    index = values if name == "n" else np.sign(values) * np.log1p(np.abs(values))
-    weights = 1.0 / np.diff(index)
-    diagonal = np.zeros(len(values))
-    diagonal[:-1] += weights
-    diagonal[1:] += weights
-    _, vectors = eigh_tridiagonal(diagonal, -weights)
-    # Eigenvalues of the Laplacian rise as those of the kernel fall; the first belongs to the constant.
-    basis = vectors[:, 1:] - vectors[:, 1:].mean(axis=0)
-    size = np.abs(basis)
-    peak = np.argmax(size >= (1.0 - 1e-9) * size.max(axis=0), axis=0)
-    basis *= np.sign(np.take_along_axis(basis, peak[None, :], axis=0))
-    basis = np.ascontiguousarray(basis)
-    basis.setflags(write=False)
-    return basis
+def _numbers(rep: Representation) -> tuple[int, ...]:
+    return tuple(rep.numbers.tolist())

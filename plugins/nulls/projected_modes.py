@@ -12,6 +12,7 @@ import numpy.typing as npt
 from numgeom import Incompatible, Representation
 from numgeom.preprocess import regressors
 from numgeom.targets import NullView
+from numgeom_plugins.nulls.order_basis import SEEN, WALK, StationaryCurves, index_of
 from numgeom_plugins.nulls.order_modes import BASES, FEWEST, OrderModes, fair_signs
 
 F64 = npt.NDArray[np.float64]
@@ -32,12 +33,15 @@ class ProjectedView:
     basis : ndarray, shape (n, m)
         The modes that are left, orthonormal and orthogonal to the design.
     coefficients : ndarray, shape (m, d)
+    length : float
+        Correlation length of the stationary curve whose modes these are; infinite for a walk's.
     """
 
     name: str
     observed: Representation
     basis: F64
     coefficients: F64
+    length: float
 
     def signs(self, rng: np.random.Generator) -> F64:
         """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
@@ -53,7 +57,9 @@ class ProjectedOrderModes:
 
     The modes of the numbers are the eigenvectors of the centred covariance ``H min(t, t') H`` of a random walk in an
     index t of the numbers. The q smoothest are dropped, and every draw flips the sign of each of the others on one
-    side: see the module :mod:`numgeom_plugins.nulls.order_modes`.
+    side: see the module :mod:`numgeom_plugins.nulls.order_modes`. Where the modes in n hang together as those of a
+    stationary curve do, ``exp(-|t - t'| / length)`` takes the place of ``min(t, t')``; a model then has modes of its
+    own, of the length that ties them least: see :mod:`numgeom_plugins.nulls.order_basis`.
 
     Rows of which a ``residual:`` step has left a residual get modes of their own: with P the projector beside the
     regressors, the eigenvectors of ``P min(t, t') P`` in its range. Of a random walk they are as independent as the
@@ -67,6 +73,8 @@ class ProjectedOrderModes:
         How many of the smoothest modes are dropped.
     bases : sequence of {"n", "log"}
         Indices t: the number itself, or ``log(n + 1)`` (``-log(1 - n)`` below 0); the larger p counts.
+    fit : bool
+        Whether the modes in n are those of a stationary curve where the rows look like one; else always a walk's.
 
     Notes
     -----
@@ -85,9 +93,9 @@ class ProjectedOrderModes:
     # It goes through residual steps itself: surrogates need not be drawn before them.
     projects: ClassVar[bool] = True
 
-    def __init__(self, q: int = 20, bases: Iterable[str] | str = BASES) -> None:
-        self._plain = OrderModes(q, bases)
-        self.q, self.bases = self._plain.q, self._plain.bases
+    def __init__(self, q: int = 20, bases: Iterable[str] | str = BASES, fit: bool = True) -> None:
+        self._plain = OrderModes(q, bases, fit)
+        self.q, self.bases, self.fit = self._plain.q, self._plain.bases, self._plain.fit
 
     def views(self, rep: Representation) -> Sequence[NullView]:
         """One view a basis.
@@ -118,6 +126,9 @@ class ProjectedOrderModes:
                 f"{rep.n - modes.shape[1] + self.q + FEWEST} numbers ({FEWEST} modes must be left); these are {rep.n}; "
                 f"lower q, or regress on less."
             )
+        length = self._fitted(rep, modes) if self.fit and name == "n" else WALK
+        if length != WALK:
+            modes = projected_basis(rep.numbers, name, design, length)
         modes = modes[:, self.q :]
         coefficients = modes.T @ rep.workspace.centred
         # A residual at the rounding of the rows themselves would be compared as if it were signal.
@@ -127,11 +138,22 @@ class ProjectedOrderModes:
                 f"the rows hold nothing but the regressors and the {self.q} smoothest modes in {name}, so order_modes "
                 "has no residual to compare; type order_modes(q=0), or regress on less."
             )
-        return ProjectedView(name, rep.with_matrix(modes @ coefficients), modes, coefficients)
+        return ProjectedView(name, rep.with_matrix(modes @ coefficients), modes, coefficients, length)
+
+    def _fitted(self, rep: Representation, modes: F64) -> float:
+        """The length of the stationary curve, as for rows without regressors."""
+
+        def derive() -> float:
+            curves = StationaryCurves(index_of(rep.numbers, "n"), modes[:, : self.q + SEEN])
+            coefficients = curves.modes.T @ (rep.workspace.centred / np.sqrt(rep.workspace.energy or 1.0))
+            gram = coefficients @ coefficients.T
+            return curves.best(gram, self.q) if curves.shows(gram[self.q :, self.q :]) else WALK
+
+        return rep.memo(f"nulls.projected_length.{self.q}", derive)
 
 
-def projected_basis(numbers: npt.NDArray[np.int64], name: str, design: F64) -> F64:
-    """Eigenvectors of the random-walk kernel of ``numbers`` beside a design, by falling eigenvalue.
+def projected_basis(numbers: npt.NDArray[np.int64], name: str, design: F64, length: float = WALK) -> F64:
+    """Eigenvectors of the kernel of a random walk or a stationary curve beside a design, by falling eigenvalue.
 
     Parameters
     ----------
@@ -140,6 +162,8 @@ def projected_basis(numbers: npt.NDArray[np.int64], name: str, design: F64) -> F
     name : {"n", "log"}
     design : ndarray, shape (n, k)
         Regressors; the constant is always one of them.
+    length : float
+        Correlation length of the stationary curve; infinite for a walk.
 
     Returns
     -------
@@ -152,14 +176,17 @@ def projected_basis(numbers: npt.NDArray[np.int64], name: str, design: F64) -> F
     >>> basis.shape, bool(np.allclose(basis.T @ np.arange(6), 0.0))
     ((6, 4), True)
     """
-    values = numbers.astype(np.float64)
-    index = values if name == "n" else np.sign(values) * np.log1p(np.abs(values))
-    index = index - index.min()
-    columns = np.column_stack([np.ones_like(values), design])
+    index = index_of(numbers, name)
+    index = index - index[0]
+    if length == WALK:
+        kernel = np.minimum.outer(index, index)
+    else:
+        kernel = np.exp(-np.abs(np.subtract.outer(index, index)) / length)
+    columns = np.column_stack([np.ones_like(index), design])
     sizes = np.linalg.norm(columns, axis=0)
     left, strengths, _ = np.linalg.svd(columns[:, sizes > 0] / sizes[sizes > 0], full_matrices=True)
     beside = left[:, int(np.count_nonzero(strengths > 1e-10 * strengths[0])) :]
-    _, vectors = np.linalg.eigh(beside.T @ np.minimum.outer(index, index) @ beside)
+    _, vectors = np.linalg.eigh(beside.T @ kernel @ beside)
     basis = np.ascontiguousarray(beside @ vectors[:, ::-1])
     basis.setflags(write=False)
     return basis
