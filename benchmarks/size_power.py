@@ -40,6 +40,7 @@ from scipy.stats import binomtest
 import numgeom
 from numgeom import Representation
 from numgeom.calibrate import SIGN, passes
+from numgeom.flips import flips
 from numgeom.registry import open_catalog
 from numgeom.scorer import narrow
 from numgeom.seeds import generator
@@ -62,9 +63,10 @@ SIGNALS = (0.5, 4.0)
 SETS = ((100, 1), (300, 0), (1000, 0))
 WIDTHS = (128, 1024, 4096)
 PLANTED = ("nothing", "mod10", "helix")
+INDICES = ("n", "log")
 METRICS = {
     "cka_debiased": [("cka_linear_debiased", "order_modes")],
-    "coherence": [(f"order_mode_coherence_{basis}", f"order_modes(bases={basis})") for basis in ("n", "log")],
+    "coherence": [(f"order_mode_coherence_{index}", f"order_modes(bases={index})") for index in INDICES],
     "knn": [("mutual_knn_cosine", "order_modes")],
     "procrustes": [("procrustes_angular", "order_modes")],
     "rsa": [("rsa_spearman_euclidean", "order_modes")],
@@ -176,32 +178,34 @@ def scored(name: str, sides: Sequence[Representation], seed: int) -> tuple[float
     return held.p, held.excess
 
 
-def tested(name: str, sides: Sequence[Representation], seed: int) -> tuple[float, float]:
-    """The same of drawn metrics, up to the first draw that is as close: p is then above .05, and given as 1."""
+def tested(name: str, sides: Sequence[Representation], seed: int, first: str) -> tuple[float, float]:
+    """The same of drawn metrics, up to the first draw that is as close: p is then above .05, and given as 1.
+
+    Which draw ends a test does not matter to its result, so the index in which most tests end comes first.
+    """
     ((metric_name, null_name),) = METRICS[name]
     catalog = open_catalog()
     spec, null = catalog.convergence.get(metric_name), catalog.nulls.choose(null_name)
     metric: Any = make_metric(spec, {})
     sign = SIGN[spec.direction]
-    views = [null_views(null.spec, null.params, narrow(rep, spec)) for rep in sides]
-    streams = []
-    for at in zip(*views, strict=True):
-        states = [metric.prepare(view.observed) for view in at]
+    excess = []
+    for index in sorted(INDICES, key=lambda index: index != first):
+        views = [null_views(null.spec, {**null.params, "bases": index}, narrow(rep, spec))[0] for rep in sides]
+        states = [metric.prepare(view.observed) for view in views]
         seen = sign * metric.score(*states)
-        streams += [(at[side], side, states, seen, []) for side in (0, 1)]
-    for k in range(DRAWS):
-        for view, side, states, seen, values in streams:
+        values: tuple[list[float], list[float]] = ([], [])
+        for k, side in product(range(DRAWS), (0, 1)):
+            view, other = views[side], views[1 - side]
             rng = generator(seed, null.label + view.name, view.observed.numbers, k)
-            if hasattr(metric, "flipped"):
-                other = next(one for one, place, *_ in streams if one.name == view.name and place != side)
+            if flips(metric, dict(enumerate(views)), (0, 1)):
                 value = sign * float(metric.flipped(view, other, view.signs(rng)[None, :])[0])
             else:
                 drawn = metric.prepare(view.draw(rng))
                 value = sign * metric.score(*((drawn, states[1]) if side == 0 else (states[0], drawn)))
             if value >= seen - 1e-12:
                 return 1.0, -np.inf
-            values.append(value)
-    excess = [(seen - float(np.mean(values)), float(np.std(values))) for *_, seen, values in streams]
+            values[side].append(value)
+        excess += [(seen - float(np.mean(held)), float(np.std(held))) for held in values]
     return 1 / (DRAWS + 1), min(excess, key=lambda held: held[0] / held[1])[0]
 
 
@@ -218,7 +222,10 @@ def run(cell: Cell, batch: int) -> tuple[Cell, int, dict[str, Finding]]:
             root = np.linalg.cholesky(kernel(cell, numbers))
         sides = [draw(cell, root, numbers, rng) for _ in range(2)]
         for name, found in held.items():
-            found.append((scored if cell.group == "moments" else tested)(name, sides, pair))
+            if cell.group == "moments":
+                found.append(scored(name, sides, pair))
+            else:
+                found.append(tested(name, sides, pair, "log" if cell.curve == "logwalk" else "n"))
     findings = {
         name: Finding(
             pairs=len(found),

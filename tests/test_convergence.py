@@ -22,8 +22,6 @@ from scipy.stats import pearsonr, spearmanr
 from numgeom import Incompatible, MeasurementWarning, Representation
 from numgeom.targets import make_metric
 from numgeom_plugins.convergence.core_cards import cards
-from numgeom_plugins.convergence.hsic import UnbiasedHSIC
-from numgeom_plugins.convergence.modes import sign_moments
 from numgeom_plugins.convergence.moments import features, permutation_moments
 from numgeom_plugins.convergence.procrustes import nuclear_norm
 from numgeom_plugins.convergence.ranks import average_ranks
@@ -320,64 +318,6 @@ def test_score_matrix_equals_the_scores_of_all_pairs(name: str) -> None:
     table = chosen.score_matrix(states)
     slow = [[chosen.score(a, b) for b in states] for a in states]
     np.testing.assert_allclose(table, slow, atol=1e-12)
-
-
-@pytest.mark.parametrize("name", FLIPPED)
-@pytest.mark.parametrize("d", [6, 90])
-@pytest.mark.parametrize("numbers", [np.arange(60), np.unique(np.random.default_rng(25).integers(-50, 300, 60))])
-def test_flipped_equals_scoring_each_draw(name: str, d: int, numbers: npt.NDArray[np.int64]) -> None:
-    n = len(numbers)
-    x, y = clouds(26, n=n, d=d, e=d + 5)
-    chosen = metric(name)
-    views = [OrderModes(q=20).views(rep(v, numbers)) for v in (x, y)]
-    for a, b in zip(*views, strict=True):
-        signs = np.stack([a.signs(np.random.default_rng(k)) for k in range(5)])
-        right = chosen.prepare(b.observed)
-        slow = [chosen.score(chosen.prepare(a.draw(np.random.default_rng(k))), right) for k in range(5)]
-        if name == "cka_linear_debiased":
-            # Flips are of the unbiased HSIC, in units of the observed score; the quotient is close.
-            np.testing.assert_allclose(chosen.flipped(a, b, signs), slow, rtol=0.03, atol=1e-3)
-            slow = hsic_of_flips(a, b, 5)
-        np.testing.assert_allclose(chosen.flipped(a, b, signs), slow, atol=1e-9, rtol=0)
-        assert np.std(slow) > 1e-6
-
-
-def hsic_of_flips(a: Any, b: Any, draws: int) -> list[float]:
-    hsic = UnbiasedHSIC()
-    left, right = hsic.prepare(a.observed), hsic.prepare(b.observed)
-    norm = np.sqrt(hsic.score(left, left) * hsic.score(right, right))
-    drawn = (hsic.prepare(a.draw(np.random.default_rng(k))) for k in range(draws))
-    return [hsic.score(one, right) / norm for one in drawn]
-
-
-@pytest.mark.parametrize("name", ["cka_linear", "cka_linear_debiased", *COHERENCE])
-@pytest.mark.parametrize("numbers", [np.arange(32), np.arange(32) ** 2])
-def test_flip_moments_agree_with_every_sign(name: str, numbers: npt.NDArray[np.int64]) -> None:
-    x, y = clouds(27, n=32, d=4, e=6)
-    chosen = metric(name)
-    basis = "log" if name.endswith("log") else "n"
-    a, b = (OrderModes(q=20, bases=basis).views(rep(v, numbers))[0] for v in (x, y))
-    signs = np.array(list(itertools.product((1.0, -1.0), repeat=11)))
-    every = chosen.flipped(a, b, signs)
-    observed, mean, sd, skewness, effective = chosen.flip_moments(a, b)
-    assert 1.0 <= effective <= 11.0
-    assert observed == pytest.approx(every[0], abs=1e-12)
-    assert (mean, sd) == pytest.approx((every.mean(), every.std()), abs=1e-12)
-    assert skewness == pytest.approx(float((((every - mean) / sd) ** 3).mean()), abs=1e-9)
-
-
-@pytest.mark.parametrize("ties", [0.0, 0.2, 5.0])
-def test_the_skewness_of_many_modes_is_estimated_to_a_hundredth(ties: float) -> None:
-    # Modes that share nine directions, as a code of ten classes makes them; at 5 little else is left.
-    rng = np.random.default_rng(28)
-    grams = []
-    for _ in range(2):
-        rows = rng.standard_normal((700, 1024)) + ties * rng.standard_normal((700, 9)) @ rng.standard_normal((9, 1024))
-        grams.append(rows @ rows.T / np.linalg.norm(rows @ rows.T))
-    form = grams[0] * grams[1]
-    np.fill_diagonal(form, 0.0)
-    true = 2.0 * np.sqrt(2.0) * np.vdot(form @ form, form) / np.linalg.norm(form) ** 3
-    assert sign_moments(*grams)[3] == pytest.approx(true, abs=0.01)
 
 
 # --- the permutation null in closed form ---------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 import numgeom
@@ -15,10 +17,15 @@ from numgeom.pairs import score_pairs
 from numgeom.preprocess import preprocess
 from numgeom.registry import open_catalog
 from numgeom.scorer import Scorer
+from numgeom_plugins.convergence.hsic import UnbiasedHSIC
+from numgeom_plugins.convergence.modes import sign_moments
+from numgeom_plugins.nulls.order_modes import OrderModes
 
 CATALOG = open_catalog()
 N = FEWEST_MODES + 40
-METRICS = ("cka_linear", "cka_linear_debiased", "order_mode_coherence_n", "order_mode_coherence_log")
+COHERENCE = ("order_mode_coherence_n", "order_mode_coherence_log")
+METRICS = ("cka_linear", "cka_linear_debiased", *COHERENCE)
+FLIPPED = (*METRICS, "procrustes_angular", "procrustes_distance")
 
 
 def rows(seed: int, code: float = 0.0, n: int = N) -> Representation:
@@ -188,3 +195,66 @@ def test_a_table_with_both_kinds_of_p_says_which_are_drawn() -> None:
         f"order_modes: {drawn} of 3 p are from 19 draws, which give none below 0.05; the others are by moments."
         in notes
     )
+
+
+# --- what metrics say of their flips ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", FLIPPED)
+@pytest.mark.parametrize("d", [6, 90])
+@pytest.mark.parametrize("numbers", [np.arange(60), np.unique(np.random.default_rng(25).integers(-50, 300, 60))])
+def test_flipped_equals_scoring_each_draw(name: str, d: int, numbers: npt.NDArray[np.int64]) -> None:
+    n = len(numbers)
+    rng = np.random.default_rng(26)
+    x, y = (rng.standard_normal((n, width)) for width in (d, d + 5))
+    chosen: Any = CATALOG.convergence.get(name).load()()
+    views = [OrderModes(q=20).views(Representation(v, numbers)) for v in (x, y)]
+    for a, b in zip(*views, strict=True):
+        signs = np.stack([a.signs(np.random.default_rng(k)) for k in range(5)])
+        right = chosen.prepare(b.observed)
+        slow = [chosen.score(chosen.prepare(a.draw(np.random.default_rng(k))), right) for k in range(5)]
+        if name == "cka_linear_debiased":
+            # Flips are of the unbiased HSIC, in units of the observed score; the quotient is close.
+            np.testing.assert_allclose(chosen.flipped(a, b, signs), slow, rtol=0.03, atol=1e-3)
+            slow = hsic_of_flips(a, b, 5)
+        np.testing.assert_allclose(chosen.flipped(a, b, signs), slow, atol=1e-9, rtol=0)
+        assert np.std(slow) > 1e-6
+
+
+def hsic_of_flips(a: Any, b: Any, draws: int) -> list[float]:
+    hsic = UnbiasedHSIC()
+    left, right = hsic.prepare(a.observed), hsic.prepare(b.observed)
+    norm = np.sqrt(hsic.score(left, left) * hsic.score(right, right))
+    drawn = (hsic.prepare(a.draw(np.random.default_rng(k))) for k in range(draws))
+    return [hsic.score(one, right) / norm for one in drawn]
+
+
+@pytest.mark.parametrize("name", METRICS)
+@pytest.mark.parametrize("numbers", [np.arange(32), np.arange(32) ** 2])
+def test_flip_moments_agree_with_every_sign(name: str, numbers: npt.NDArray[np.int64]) -> None:
+    rng = np.random.default_rng(27)
+    x, y = (rng.standard_normal((32, width)) for width in (4, 6))
+    chosen: Any = CATALOG.convergence.get(name).load()()
+    basis = "log" if name.endswith("log") else "n"
+    a, b = (OrderModes(q=20, bases=basis).views(Representation(v, numbers))[0] for v in (x, y))
+    signs = np.array(list(itertools.product((1.0, -1.0), repeat=11)))
+    every = chosen.flipped(a, b, signs)
+    observed, mean, sd, skewness, effective = chosen.flip_moments(a, b)
+    assert 1.0 <= effective <= 11.0
+    assert observed == pytest.approx(every[0], abs=1e-12)
+    assert (mean, sd) == pytest.approx((every.mean(), every.std()), abs=1e-12)
+    assert skewness == pytest.approx(float((((every - mean) / sd) ** 3).mean()), abs=1e-9)
+
+
+@pytest.mark.parametrize("ties", [0.0, 0.2, 5.0])
+def test_the_skewness_of_many_modes_is_estimated_to_a_hundredth(ties: float) -> None:
+    # Modes that share nine directions, as a code of ten classes makes them; at 5 little else is left.
+    rng = np.random.default_rng(28)
+    grams = []
+    for _ in range(2):
+        rows = rng.standard_normal((700, 1024)) + ties * rng.standard_normal((700, 9)) @ rng.standard_normal((9, 1024))
+        grams.append(rows @ rows.T / np.linalg.norm(rows @ rows.T))
+    form = grams[0] * grams[1]
+    np.fill_diagonal(form, 0.0)
+    true = 2.0 * np.sqrt(2.0) * np.vdot(form @ form, form) / np.linalg.norm(form) ** 3
+    assert sign_moments(*grams)[3] == pytest.approx(true, abs=0.01)

@@ -199,54 +199,6 @@ def test_random_tokens_draws_rows_without_replacement() -> None:
     assert {tuple(row) for row in drawn.matrix.tolist()} <= {tuple(row) for row in of.random_rows.tolist()}  # type: ignore[union-attr]
 
 
-# --- order modes: the basis ----------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("first", [0, 17, -20])
-def test_modes_of_consecutive_numbers_are_the_cosines(first: int) -> None:
-    n = 50
-    basis = order_basis(tuple(range(first, first + n)), "n")
-    cosines = np.sqrt(2 / n) * np.cos(np.pi * np.outer(np.arange(n) + 0.5, np.arange(1, n)) / n)
-    np.testing.assert_allclose(np.abs(basis.T @ cosines), np.eye(n - 1), atol=1e-10)
-
-
-@pytest.mark.parametrize("name", ["n", "log"])
-@pytest.mark.parametrize("numbers", [np.arange(40), GAPS])
-def test_modes_are_eigenvectors_of_the_centred_walk_kernel_by_falling_eigenvalue(name: str, numbers: I64) -> None:
-    n = len(numbers)
-    t = numbers - numbers.min() if name == "n" else np.sign(numbers) * np.log1p(np.abs(numbers))
-    t = t - t.min()
-    centring = np.eye(n) - 1.0 / n
-    kernel = centring @ np.minimum.outer(t, t) @ centring
-    basis = order_basis(tuple(numbers.tolist()), name)
-    values = np.diagonal(basis.T @ kernel @ basis)
-    np.testing.assert_allclose(kernel @ basis, basis * values, atol=1e-9 * values.max())
-    assert np.all(np.diff(values) < 0)
-    np.testing.assert_allclose(basis.T @ basis, np.eye(n - 1), atol=1e-11)
-    np.testing.assert_allclose(basis.sum(axis=0), 0.0, atol=1e-11)
-
-
-@pytest.mark.parametrize("name", ["n", "log"])
-def test_shifting_the_index_changes_no_mode(name: str) -> None:
-    t = np.sort(np.random.default_rng(0).uniform(0, 9, 30))
-    centring = np.eye(30) - 1.0 / 30
-    here, there = (centring @ np.minimum.outer(t + c, t + c) @ centring for c in (0.0, 5.0))
-    np.testing.assert_allclose(here, there, atol=1e-12)
-    if name == "n":
-        np.testing.assert_allclose(order_basis((1, 2, 5, 9), "n"), order_basis((-3, -2, 1, 5), "n"), atol=1e-12)
-
-
-def test_modes_of_a_random_walk_are_uncorrelated_with_falling_power() -> None:
-    rng = np.random.default_rng(0)
-    gaps = np.diff(GAPS)
-    steps = rng.standard_normal((20_000, len(gaps))) * np.sqrt(gaps)
-    walks = np.concatenate([np.zeros((20_000, 1)), steps.cumsum(axis=1)], axis=1)
-    modes = walks @ order_basis(tuple(GAPS.tolist()), "n")
-    correlation: F64 = np.asarray(np.corrcoef(modes.T))
-    assert np.abs(correlation - np.eye(len(correlation))).max() < 5 / np.sqrt(20_000)
-    assert np.all(np.diff(modes.var(axis=0)[:8]) < 0)
-
-
 # --- order modes: the views ----------------------------------------------------------------------------------------
 
 
