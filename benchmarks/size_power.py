@@ -14,7 +14,7 @@ the ``(n, n)`` factor of Z with its Gram is drawn (Bartlett), so that nothing is
 
     python benchmarks/size_power.py --pairs 200 --cells n=300,d=1024 --cells gaps=1,group=drawn
 
-The pairs of a cell are drawn in batches of 20. One JSON line is written for each finished batch, and batches that
+The pairs of a cell are drawn in batches of 20, or of 4 where a pair takes long. One JSON line is written for each finished batch, and batches that
 the file already holds are not run again; the table of the whole file is printed at the end. Cheap batches, and those
 on which a claim of the documentation rests, come first.
 """
@@ -25,7 +25,7 @@ import argparse
 import json
 import time
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, astuple, dataclass
 from itertools import product
 from pathlib import Path
@@ -42,14 +42,14 @@ from numgeom import Representation
 from numgeom.calibrate import SIGN, passes
 from numgeom.flips import flips
 from numgeom.registry import open_catalog
-from numgeom.scorer import narrow
 from numgeom.seeds import generator
-from numgeom.targets import make_metric, null_views
+from numgeom.targets import NullView, make_metric, null_views
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
 
-BATCH = 20
+# Pairs of a batch, and of one that draws for minutes.
+BATCH, FEW = 20, 4
 # A test that ends at the first draw which is as close is one of level .05 with so many draws only.
 DRAWS = 19
 AMPLITUDE = 0.25
@@ -96,11 +96,15 @@ class Cell:
         return wide and self.group == "moments" and self.planted != "nothing"
 
     @property
+    def batch(self) -> int:
+        """Pairs of a batch: a code is found, so that no test of it ends early."""
+        return FEW if self.group == "drawn" and self.planted != "nothing" and self.n >= 1000 else BATCH
+
+    @property
     def cost(self) -> float:
         """About how long a pair takes, in any unit; what is claimed counts as cheap, other power as dear."""
         wide = 1.0 if self.d > self.n else 0.4
         urgency = 0.3 if self.claimed else 1.0 if self.planted == "nothing" else 3.0
-        # A code is found, so that no test of it ends early.
         whole = 8.0 if self.group == "drawn" and self.planted != "nothing" else 1.0
         return COSTS[self.group] * (self.n / 300) ** 2.3 * wide * urgency * whole * (2.0 if self.curve in HARD else 1.0)
 
@@ -178,25 +182,38 @@ def scored(name: str, sides: Sequence[Representation], seed: int) -> tuple[float
     return held.p, held.excess
 
 
-def tested(name: str, sides: Sequence[Representation], seed: int, first: str) -> tuple[float, float]:
+class ViewsOf:
+    """The views of both sides in one index after the other, made when they are asked for, once for all metrics."""
+
+    def __init__(self, sides: Sequence[Representation], indices: Sequence[str]) -> None:
+        self._sides, self._indices = sides, indices
+        self._held: dict[str, list[NullView]] = {}
+
+    def __iter__(self) -> Iterator[list[NullView]]:
+        spec = open_catalog().nulls.get("order_modes")
+        for index in self._indices:
+            if index not in self._held:
+                self._held[index] = [null_views(spec, {"bases": index}, rep)[0] for rep in self._sides]
+            yield self._held[index]
+
+
+def tested(name: str, seed: int, views_in: Iterable[Sequence[NullView]]) -> tuple[float, float]:
     """The same of drawn metrics, up to the first draw that is as close: p is then above .05, and given as 1.
 
-    Which draw ends a test does not matter to its result, so the index in which most tests end comes first.
+    Which draw ends a test does not matter to its result, so the views of the index in which most tests end come first.
     """
-    ((metric_name, null_name),) = METRICS[name]
-    catalog = open_catalog()
-    spec, null = catalog.convergence.get(metric_name), catalog.nulls.choose(null_name)
+    ((metric_name, _),) = METRICS[name]
+    spec = open_catalog().convergence.get(metric_name)
     metric: Any = make_metric(spec, {})
     sign = SIGN[spec.direction]
     excess = []
-    for index in sorted(INDICES, key=lambda index: index != first):
-        views = [null_views(null.spec, {**null.params, "bases": index}, narrow(rep, spec))[0] for rep in sides]
+    for views in views_in:
         states = [metric.prepare(view.observed) for view in views]
         seen = sign * metric.score(*states)
         values: tuple[list[float], list[float]] = ([], [])
         for k, side in product(range(DRAWS), (0, 1)):
             view, other = views[side], views[1 - side]
-            rng = generator(seed, null.label + view.name, view.observed.numbers, k)
+            rng = generator(seed, "order_modes" + view.name, view.observed.numbers, k)
             if flips(metric, dict(enumerate(views)), (0, 1)):
                 value = sign * float(metric.flipped(view, other, view.signs(rng)[None, :])[0])
             else:
@@ -214,18 +231,16 @@ def run(cell: Cell, batch: int) -> tuple[Cell, int, dict[str, Finding]]:
     held: dict[str, list[tuple[float, float]]] = {name: [] for name in GROUPS[cell.group]}
     numbers = np.arange(cell.n)
     root = np.linalg.cholesky(kernel(cell, numbers))
-    for pair in range(BATCH * batch, BATCH * (batch + 1)):
+    for pair in range(cell.batch * batch, cell.batch * (batch + 1)):
         # Metrics see the same pairs. Sets with gaps are drawn anew for each, so that nothing hangs on one pattern.
         rng = np.random.default_rng([seed, pair])
         if cell.gaps:
             numbers = np.sort(rng.choice(3 * cell.n, cell.n, replace=False))
             root = np.linalg.cholesky(kernel(cell, numbers))
         sides = [draw(cell, root, numbers, rng) for _ in range(2)]
+        views = ViewsOf(sides, INDICES[::-1] if cell.curve == "logwalk" else INDICES)
         for name, found in held.items():
-            if cell.group == "moments":
-                found.append(scored(name, sides, pair))
-            else:
-                found.append(tested(name, sides, pair, "log" if cell.curve == "logwalk" else "n"))
+            found.append(scored(name, sides, pair) if cell.group == "moments" else tested(name, pair, views))
     findings = {
         name: Finding(
             pairs=len(found),
@@ -376,14 +391,15 @@ def report(batches: Batches) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, default=200, help="pairs in a cell, in batches of 20; 0 to print")
+    parser.add_argument("--pairs", type=int, default=200, help="pairs in a cell, in batches of 20 (or 4); 0 to print")
     parser.add_argument("--cells", action="append", default=[], metavar="NAME=VALUE,...", help="only these cells")
     parser.add_argument("--out", type=Path, default=Path("size_power.jsonl"), help="the file that is continued")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=np.inf, help="begin no batch after this time")
     options = parser.parse_args()
     done = read(options.out)
-    batches = product((cell for cell in cells() if chosen(cell, options.cells)), range(-(-options.pairs // BATCH)))
+    wanted = (cell for cell in cells() if chosen(cell, options.cells))
+    batches = ((cell, batch) for cell in wanted for batch in range(-(-options.pairs // cell.batch)))
     todo = sorted((one for one in batches if one not in done), key=lambda one: one[0].cost * (1 + one[1]))
     print(f"{len(todo)} batches to run, {len(done)} in {options.out}", flush=True)
     started = time.perf_counter()
