@@ -14,9 +14,9 @@ the ``(n, n)`` factor of Z with its Gram is drawn (Bartlett), so that nothing is
 
     python benchmarks/size_power.py --pairs 200 --cells n=300,d=1024 --cells gaps=1,group=drawn
 
-The pairs of a cell are drawn in batches of 20, or of 4 where a pair takes long. One JSON line is written for each finished batch, and batches that
-the file already holds are not run again; the table of the whole file is printed at the end. Cheap batches, and those
-on which a claim of the documentation rests, come first.
+The pairs of a cell are drawn in batches of 20, or of 4 where a pair takes long. One JSON line is written for each
+finished batch, and batches that the file already holds are not run again; the table of the whole file is printed at
+the end. Cheap batches, and those on which a claim of the documentation rests, come first.
 """
 
 from __future__ import annotations
