@@ -92,7 +92,7 @@ class Workspace:
     @property
     def energy(self) -> float:
         """Squared Frobenius norm of the centred rows, ``||Xc||_F^2``."""
-        return self._derived("energy", lambda: float(np.einsum("ij,ij->", self.centred, self.centred)), _same)
+        return self._derived("energy", lambda: float(np.vdot(self.centred, self.centred)), _same)
 
     @property
     def mean_share(self) -> float:
@@ -139,13 +139,14 @@ class Workspace:
 
         def compute() -> F64:
             norms = np.diagonal(self.gram)
-            scale = norms[:, None] + norms[None, :]
-            squared = scale - 2.0 * self.gram
-            scale *= 1e-7
+            squared = norms[:, None] + norms[None, :]
+            squared -= 2.0 * self.gram
             # The Gram form cancels where rows nearly coincide; those few pairs are recomputed directly.
-            coincide = squared <= scale
-            np.fill_diagonal(coincide, False)
-            near = np.argwhere(np.triu(coincide)) if coincide.any() else np.empty((0, 2), dtype=np.int64)
+            np.fill_diagonal(squared, np.inf)
+            if squared.min(initial=np.inf) > 2e-7 * norms.max(initial=0.0):
+                np.fill_diagonal(squared, 0.0)
+                return squared
+            near = np.argwhere(np.triu(squared <= 1e-7 * (norms[:, None] + norms[None, :])))
             for block in np.array_split(near, max(1, len(near) * self.centred.shape[1] // 4_000_000)):
                 i, j = block[:, 0], block[:, 1]
                 exact = np.square(self.centred[i] - self.centred[j]).sum(axis=1)
@@ -198,8 +199,11 @@ class Workspace:
         """How many rows are copies of an earlier row: apart by at most 1e-5 of their distance from the centre."""
 
         def compute() -> int:
-            norms = np.diagonal(self.gram)
-            copies = np.tril(self.squared_distances <= 1e-10 * (norms[:, None] + norms[None, :]), -1)
+            norms, squared = np.diagonal(self.gram), self.squared_distances
+            if np.count_nonzero(squared <= 2e-10 * norms.max(initial=0.0)) == len(norms):
+                # No row but itself is so near.
+                return 0
+            copies = np.tril(squared <= 1e-10 * (norms[:, None] + norms[None, :]), -1)
             return int(copies.any(axis=1).sum())
 
         return self._derived("duplicate_rows", compute, _same)

@@ -68,8 +68,14 @@ class SpearmanEuclideanRSA(_RSA):
         """Ranks of the squared distances: squaring keeps the order, and its rounding error is known."""
         work = rep.workspace
         norms = np.diagonal(work.gram)
-        scale = squareform(norms[:, None] + norms[None, :], checks=False)
-        return _ranked(squareform(work.squared_distances, checks=False), ROUNDING * scale)
+
+        def rounding() -> F64:
+            scale: F64 = squareform(norms[:, None] + norms[None, :], checks=False)
+            return ROUNDING * scale
+
+        values = squareform(work.squared_distances, checks=False)
+        ranks: F64 = squareform(average_ranks(values, rounding, 2.0 * ROUNDING * float(norms.max())), checks=False)
+        return ranks
 
 
 class PearsonEuclideanRSA(_RSA):
@@ -131,7 +137,9 @@ class SpearmanCosineRSA(_Cosine):
 
     def distances(self, rep: Representation) -> F64:
         """Ranks of the cosine distances."""
-        return _ranked(1.0 - squareform(rep.workspace.cosines, checks=False), ROUNDING)
+        values = 1.0 - squareform(rep.workspace.cosines, checks=False)
+        ranks: F64 = squareform(average_ranks(values, ROUNDING, ROUNDING), checks=False)
+        return ranks
 
 
 class PearsonCosineRSA(_Cosine):
@@ -159,9 +167,3 @@ class PearsonCosineRSA(_Cosine):
         found = 1.0 - rep.workspace.cosines
         np.fill_diagonal(found, 0.0)
         return np.asarray(found, dtype=np.float64)
-
-
-def _ranked(values: F64, tolerance: F64 | float) -> F64:
-    """Average ranks of an upper triangle as a whole matrix."""
-    matrix: F64 = squareform(average_ranks(values, tolerance), checks=False)
-    return matrix

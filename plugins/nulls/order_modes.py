@@ -255,15 +255,17 @@ def _transformed(rep: Representation, name: str, q: int, length: float) -> F64:
         np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
         half = dtrmm(1.0, gram.T, basis.T, side=1, lower=1) @ basis
         return np.asarray(half + half.T, dtype=np.float64)
-    modes = dct(dct(gram, axis=1, norm="ortho").T, axis=1, norm="ortho")[1:, 1:]
+    half = dct(gram, axis=1, norm="ortho", overwrite_x=True)
+    modes = dct(half.T, axis=1, norm="ortho", overwrite_x=True)[1:, 1:]
     # Every cosine is positive at the first number.
     signs = np.sign(order_basis(numbers, name)[0])
-    modes = modes * signs * signs[:, None]
+    modes *= signs
+    modes *= signs[:, None]
     if np.isfinite(length):
         turn = basis_turn(numbers, name, length)
         modes[: len(turn)] = turn.T @ modes[: len(turn)]
         modes[:, : len(turn)] = modes[:, : len(turn)] @ turn
-    return np.asarray(modes[q:, q:], dtype=np.float64)
+    return np.ascontiguousarray(modes[q:, q:], dtype=np.float64)
 
 
 def residual_modes(rep: Representation, name: str, q: int, length: float = WALK) -> F64:
