@@ -58,6 +58,10 @@ PERIODS = (2, 5, 10, 100)
 CURVES = ("walk", "ar1", "logwalk")
 # Modes that hang together without a code: reported, whatever comes of them.
 HARD = ("spline", "lengths", "uneven")
+# Stationary curves: correlation to the next number; sums of two, and a smoother kind, have no exact modes.
+CORRELATIONS = {"ar1": 0.97, "ar1_5": 0.5, "ar1_7": 0.7, "ar1_9": 0.9}
+OTHERS = ("ar1_5", "ar1_7", "ar1_9", "sum", "matern")
+SMOOTH = 10.0
 KNOTS = 16
 SIGNALS = (0.5, 4.0)
 SETS = ((100, 1), (300, 0), (1000, 0))
@@ -122,7 +126,9 @@ class Finding:
 def cells() -> list[Cell]:
     usual = product(GROUPS, CURVES, SIGNALS, SETS, WIDTHS, PLANTED)
     hard = product(GROUPS, HARD, SIGNALS, SETS, WIDTHS, PLANTED[:1])
-    return [Cell(g, curve, snr, n, gaps, d, planted) for g, curve, snr, (n, gaps), d, planted in (*usual, *hard)]
+    others = product(("moments",), OTHERS, SIGNALS[1:], SETS, WIDTHS[1:], PLANTED[:1])
+    every = (*usual, *hard, *others)
+    return [Cell(g, curve, snr, n, gaps, d, planted) for g, curve, snr, (n, gaps), d, planted in every]
 
 
 def kernel(cell: Cell, numbers: I64) -> F64:
@@ -130,8 +136,14 @@ def kernel(cell: Cell, numbers: I64) -> F64:
     t = numbers.astype(np.float64)
     apart = np.abs(t[:, None] - t[None, :])
     noise = np.eye(len(t))
-    if cell.curve == "ar1":
-        curve = 0.97**apart
+    if cell.curve in CORRELATIONS:
+        curve = CORRELATIONS[cell.curve] ** apart
+    elif cell.curve == "sum":
+        curve = unit(CORRELATIONS["ar1_7"] ** apart) + unit(CORRELATIONS["ar1"] ** apart)
+    elif cell.curve == "matern":
+        # Of smoothness 3/2.
+        scaled = np.sqrt(3.0) * apart / SMOOTH
+        curve = (1.0 + scaled) * np.exp(-scaled)
     elif cell.curve == "spline":
         through = CubicSpline(np.linspace(t[0], t[-1], KNOTS), np.eye(KNOTS))(t)
         curve = through @ through.T
@@ -349,11 +361,14 @@ def tails(batches: Batches) -> str:
 def coverage(batches: Batches) -> str:
     """How many cells were run, and how many pairs in each."""
     found = counts(batches, "rejected")
-    kinds = {"size": ("nothing",), "power": PLANTED[1:], "modes that hang together": ("nothing",)}
+    kinds = {
+        "size": (CURVES, ("nothing",)),
+        "power": (CURVES, PLANTED[1:]),
+        "modes that hang together": (HARD, ("nothing",)),
+    }
     heads = [f"N = {n}{' (gaps)' if gaps else ''}" for n, gaps in SETS]
     lines = [f"| | metric | {' | '.join(heads)} |", "|---" * 5 + "|"]
-    for kind, plants in kinds.items():
-        curves = HARD if kind == "modes that hang together" else CURVES
+    for kind, (curves, plants) in kinds.items():
         every = len(curves) * len(SIGNALS) * len(WIDTHS) * len(plants)
         for metric in METRICS:
             parts = []
@@ -383,6 +398,7 @@ def report(batches: Batches) -> str:
         ("power, mod 10", "mod10", CURVES),
         ("power, helix", "helix", CURVES),
         ("size where modes hang together", "nothing", HARD),
+        ("size of other stationary curves", "nothing", OTHERS),
     ):
         for words, column in (("p <= .05", "rejected"), ("p <= .05 and excess >= .05", "earned")):
             parts.append((f"{title}: {words}", table(batches, planted, curves, column)))
