@@ -75,12 +75,16 @@ class Workspace:
         self._held.clear()
 
     @property
+    def mean(self) -> F64:
+        """``(d,)``: the mean of the rows."""
+        return self._derived("mean", lambda: np.asarray(self._matrix.mean(axis=0, dtype=np.float64)), _same)
+
+    @property
     def centred(self) -> F64:
         """``(n, d)``: rows minus their mean, in float64 (centring first keeps a large common mean harmless)."""
 
         def compute() -> F64:
-            mean = self._matrix.mean(axis=0, dtype=np.float64)
-            return np.asarray(np.subtract(self._matrix, mean, dtype=np.float64))
+            return np.asarray(np.subtract(self._matrix, self.mean, dtype=np.float64))
 
         return self._derived("centred", compute, _rows)
 
@@ -99,8 +103,7 @@ class Workspace:
         """Share of the mean vector in the energy, ``n ||mu||^2 / ||X||_F^2`` in [0, 1] (anisotropy)."""
 
         def compute() -> float:
-            mean = self._matrix.mean(axis=0, dtype=np.float64)
-            common = self._matrix.shape[0] * float(mean @ mean)
+            common = self._matrix.shape[0] * float(self.mean @ self.mean)
             total = common + self.energy
             return common / total if total > 0 else 0.0
 
@@ -171,8 +174,7 @@ class Workspace:
 
         def compute() -> F64:
             # With x = xc + mu, <x_i, x_j> = <xc_i, xc_j> + <xc_i, mu> + <xc_j, mu> + <mu, mu>: no second product in d.
-            mean = self._matrix.mean(axis=0, dtype=np.float64)
-            common, along = float(mean @ mean), self.centred @ mean
+            common, along = float(self.mean @ self.mean), self.centred @ self.mean
             squares = np.diagonal(self.gram) + 2.0 * along + common
             total = self.energy / max(1, len(along)) + common
             if 1e-200 < total < 1e200 and float(squares.min(initial=total)) > SHORT * total:

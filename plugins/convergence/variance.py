@@ -17,9 +17,13 @@ def require_variance(rep: Representation) -> None:
     Incompatible
         If there are fewer than two rows, or they do not differ.
     """
+    work = rep.workspace
+    # All entries together hold at least as much as the largest: rows that plainly vary are not read again.
+    if rep.n > 1 and work.energy > 1e-29 * rep.matrix.size * (work.energy + rep.n * float(work.mean @ work.mean)):
+        return
     # No entry can hold more than the largest: this bound of the energy about 0 takes no copy of the rows.
     bound = rep.matrix.size * float(max(rep.matrix.max(initial=0.0), -rep.matrix.min(initial=0.0))) ** 2
-    if rep.n < 2 or rep.workspace.energy <= 1e-30 * bound:
+    if rep.n < 2 or work.energy <= 1e-30 * bound:
         raise Incompatible(
             f"all {rep.n} rows are equal, so there is no shape to compare; check that the source read "
             "trained rows, or give other numbers with --numbers."
