@@ -28,7 +28,7 @@ def bench() -> Any:
 
 def test_kernels_are_those_of_the_curves(bench: Any) -> None:
     numbers = np.arange(300)
-    for curve in (*bench.CURVES, *bench.HARD):
+    for curve in (*bench.CURVES, *bench.HARD, *bench.OTHERS):
         plain, coded = (
             bench.kernel(bench.Cell("drawn", curve, 4.0, 300, 0, 1024, planted), numbers)
             for planted in ("nothing", "mod10")
@@ -84,10 +84,12 @@ def test_a_test_that_ends_early_decides_as_the_whole_one(bench: Any, name: str, 
     for pair in range(6):
         rng = np.random.default_rng([2, pair])
         sides = [bench.draw(cell, root, np.arange(60), rng) for _ in range(2)]
-        whole, early = (one(name, sides, pair) for one in (bench.scored, bench.tested))
-        assert (whole[0] <= 0.05) == (early[0] <= 0.05)
-        if early[0] <= 0.05:
-            assert early[1] == pytest.approx(whole[1])
+        whole = bench.scored(name, sides, pair)
+        for indices in (bench.INDICES, bench.INDICES[::-1]):
+            early = bench.tested(name, pair, bench.ViewsOf(sides, indices))
+            assert (whole[0] <= 0.05) == (early[0] <= 0.05)
+            if early[0] <= 0.05:
+                assert early[1] == pytest.approx(whole[1])
 
 
 def test_a_run_is_continued_and_its_counts_are_added(
