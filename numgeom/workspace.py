@@ -96,7 +96,7 @@ class Workspace:
     @property
     def energy(self) -> float:
         """Squared Frobenius norm of the centred rows, ``||Xc||_F^2``."""
-        return self._derived("energy", lambda: float(np.vdot(self.centred, self.centred)), _same)
+        return self._derived("energy", lambda: float(np.einsum("ij,ij->", self.centred, self.centred)), _same)
 
     @property
     def mean_share(self) -> float:

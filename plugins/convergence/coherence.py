@@ -47,7 +47,7 @@ class _Coherence(MatrixCorrelation):
         return cosines
 
     def _matrix(self, view: Modes, other: Modes) -> F64:
-        """Cosines of the rows of ``view`` in the modes of ``other``, at unit norm."""
+        """Cosines of the residual of ``view`` in the modes of ``other``, at unit norm."""
         rep, length = rows_of(view), getattr(view, "length", WALK)
         if not same_basis(view.basis, other.basis):
             cosines = self._cosines(gram_in(view, other))

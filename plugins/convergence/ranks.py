@@ -20,10 +20,10 @@ def average_ranks(values: F64, tolerance: F64 | float | Callable[[], F64], large
     Parameters
     ----------
     values : ndarray, shape (m,)
-    tolerance : float or ndarray, shape (m,), or function that gives one
+    tolerance : float or ndarray, shape (m,), or function that gives either
         Rounding error of each value, at least.
     largest : float, optional
-        The largest rounding error; given with a function, which is called only where it could close a gap.
+        The largest of them: ``tolerance`` is looked at only where it could close a gap.
 
     Returns
     -------

@@ -74,8 +74,7 @@ class SpearmanEuclideanRSA(_RSA):
             return ROUNDING * scale
 
         values = squareform(work.squared_distances, checks=False)
-        ranks: F64 = squareform(average_ranks(values, rounding, 2.0 * ROUNDING * float(norms.max())), checks=False)
-        return ranks
+        return _whole(average_ranks(values, rounding, 2.0 * ROUNDING * float(norms.max())))
 
 
 class PearsonEuclideanRSA(_RSA):
@@ -138,8 +137,7 @@ class SpearmanCosineRSA(_Cosine):
     def distances(self, rep: Representation) -> F64:
         """Ranks of the cosine distances."""
         values = 1.0 - squareform(rep.workspace.cosines, checks=False)
-        ranks: F64 = squareform(average_ranks(values, ROUNDING, ROUNDING), checks=False)
-        return ranks
+        return _whole(average_ranks(values, ROUNDING))
 
 
 class PearsonCosineRSA(_Cosine):
@@ -167,3 +165,8 @@ class PearsonCosineRSA(_Cosine):
         found = 1.0 - rep.workspace.cosines
         np.fill_diagonal(found, 0.0)
         return np.asarray(found, dtype=np.float64)
+
+
+def _whole(triangle: F64) -> F64:
+    matrix: F64 = squareform(triangle, checks=False)
+    return matrix

@@ -9,11 +9,13 @@ dropped modes that shows where ``length`` is near ``n / 60`` and the space is wi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 
 F64 = npt.NDArray[np.float64]
 
@@ -24,8 +26,12 @@ TURNED = 256
 SEEN = 108
 # A length is fitted where the ties of its ends are seen with this z: among random modes once in 200 times.
 SEEN_AT = 3.0
-# In a chi-squared variable of one degree of freedom.
+# Of a chi-squared variable of one degree of freedom.
 MEDIAN = 0.4549
+# A mode of less than this share of the largest power is the rounding of an exact code, not a direction.
+ROUNDING = 1e-20
+# Sums of cosines that differ by less are equal.
+EQUAL = 1e-9
 
 
 def index_of(numbers: npt.ArrayLike, name: str) -> F64:
@@ -34,7 +40,6 @@ def index_of(numbers: npt.ArrayLike, name: str) -> F64:
     return values if name == "n" else np.sign(values) * np.log1p(np.abs(values))
 
 
-@lru_cache(maxsize=16)
 def order_basis(numbers: tuple[int, ...], name: str, length: float = WALK) -> F64:
     """Eigenvectors of the centred kernel of a random walk or a stationary curve, by falling eigenvalue.
 
@@ -61,30 +66,40 @@ def order_basis(numbers: tuple[int, ...], name: str, length: float = WALK) -> F6
     >>> bool(np.allclose(basis[:, 0], np.sqrt(0.5) * np.cos(np.pi * (np.arange(4) + 0.5) / 4)))
     True
     """
-    if np.isfinite(length):
-        basis = order_basis(numbers, name).copy()
-        turn = basis_turn(numbers, name, length)
+    return _walk_basis(numbers, name) if length == WALK else _turned_basis(numbers, name, length)
+
+
+# What is kept is computed by one thread: the last bits depend on how many there are.
+
+
+@lru_cache(maxsize=4)
+def _turned_basis(numbers: tuple[int, ...], name: str, length: float) -> F64:
+    basis, turn = order_basis(numbers, name).copy(), basis_turn(numbers, name, length)
+    with threadpool_limits(limits=1):
         basis[:, : len(turn)] = basis[:, : len(turn)] @ turn
-    else:
-        basis = _walk_basis(index_of(numbers, name))
     basis.setflags(write=False)
     return basis
 
 
-def _walk_basis(index: F64) -> F64:
+@lru_cache(maxsize=16)
+def _walk_basis(numbers: tuple[int, ...], name: str) -> F64:
     from scipy.linalg import eigh_tridiagonal
 
+    index = index_of(numbers, name)
     weights = 1.0 / np.diff(index)
     diagonal = np.zeros(len(index))
     diagonal[:-1] += weights
     diagonal[1:] += weights
-    _, vectors = eigh_tridiagonal(diagonal, -weights)
+    with threadpool_limits(limits=1):
+        _, vectors = eigh_tridiagonal(diagonal, -weights)
     # Eigenvalues of the Laplacian rise as those of the kernel fall; the first belongs to the constant.
     basis = vectors[:, 1:] - vectors[:, 1:].mean(axis=0)
     size = np.abs(basis)
     peak = np.argmax(size >= (1.0 - 1e-9) * size.max(axis=0), axis=0)
     basis *= np.sign(np.take_along_axis(basis, peak[None, :], axis=0))
-    return np.ascontiguousarray(basis)
+    basis = np.ascontiguousarray(basis)
+    basis.setflags(write=False)
+    return basis
 
 
 @lru_cache(maxsize=32)
@@ -108,14 +123,20 @@ def basis_turn(numbers: tuple[int, ...], name: str, length: float) -> F64:
     True
     """
     walk = order_basis(numbers, name)[:, :TURNED]
-    return _turns(stationary_kernel(index_of(numbers, name), walk, length))
+    with threadpool_limits(limits=1):
+        return _turns(stationary_kernel(index_of(numbers, name), walk, length))
 
 
 def _turns(kernels: F64) -> F64:
     """Eigenvectors by falling eigenvalue, the largest entry of each positive."""
-    vectors = np.linalg.eigh(kernels)[1][..., ::-1]
+    modes = kernels.shape[-1]
+    # Numbers far apart from all others have equal eigenvalues; they are then taken in the order of the walk.
+    falling = np.diag(np.linspace(1e-9, 0.0, modes)) * (np.trace(kernels, axis1=-2, axis2=-1) / modes)[..., None, None]
+    vectors = np.linalg.eigh(kernels + falling)[1][..., ::-1]
     peak = np.argmax(np.abs(vectors), axis=-2)[..., None, :]
-    return np.ascontiguousarray(vectors * np.sign(np.take_along_axis(vectors, peak, axis=-2)))
+    turns = np.ascontiguousarray(vectors * np.sign(np.take_along_axis(vectors, peak, axis=-2)))
+    turns.setflags(write=False)
+    return turns
 
 
 def stationary_kernel(index: F64, modes: F64, length: float) -> F64:
@@ -177,65 +198,67 @@ class StationaryCurves:
     @cached_property
     def kernels(self) -> F64:
         """Their covariances in the modes, ``(lengths, k, k)``."""
-        return np.stack([stationary_kernel(self.index, self.modes, length) for length in self.lengths])
+        with threadpool_limits(limits=1):
+            return np.stack([stationary_kernel(self.index, self.modes, length) for length in self.lengths])
 
     @cached_property
     def turns(self) -> F64:
         """Their own modes in the modes of a walk, ``(lengths, k, k)``."""
-        return _turns(self.kernels)
+        with threadpool_limits(limits=1):
+            return _turns(self.kernels)
 
-    def shows(self, gram: F64) -> bool:
-        """Whether modes hang together as those of some stationary curve do.
+    def length(self, kept: F64, every: Callable[[], F64]) -> float:
+        """The length whose modes hang together least; infinite for a walk, unless some curve is seen.
 
         Parameters
         ----------
-        gram : ndarray, shape (m, m)
+        kept : ndarray, shape (m, m)
             Inner products of the last m of the modes, the others being dropped.
-
-        Returns
-        -------
-        bool
-        """
-        m = len(gram)
-        if m < 2 or not self.lengths:
-            return False
-        power = np.diagonal(gram)
-        scale = np.divide(1.0, np.sqrt(np.abs(power)), out=np.zeros(m), where=power > 0.0)
-        scale = np.outer(scale, scale)
-        np.fill_diagonal(scale, 0.0)
-        cosines = gram * scale
-        ties = self.kernels[:, -m:, -m:] * scale
-        # The variance of a cosine is that of random directions, whatever few codes there are: by the median.
-        variance = float(np.median(np.square(cosines[np.triu_indices(m, 1)]))) / MEDIAN
-        sizes = np.linalg.norm(ties, axis=(1, 2)) * np.sqrt(2.0 * variance)
-        along = np.einsum("lij,ij->l", ties, cosines)
-        return bool((along > SEEN_AT * sizes).any())
-
-    def best(self, gram: F64, dropped: int) -> float:
-        """The length whose modes hang together least: the sum of squared cosines is smallest; infinite for a walk's.
-
-        Parameters
-        ----------
-        gram : ndarray, shape (k, k)
-            Inner products of all the modes.
-        dropped : int
-            How many of the smoothest modes of each curve are left out of account.
+        every : callable
+            Gives the inner products of all of them, ``(k, k)``; asked only where a curve is seen.
 
         Returns
         -------
         float
         """
-        every = np.concatenate([np.eye(len(gram))[None], self.turns])[..., dropped:]
+        return self._best(every(), len(kept)) if self._shows(kept) else WALK
+
+    def _shows(self, gram: F64) -> bool:
+        """Whether modes hang together as those of some stationary curve do."""
+        m = len(gram)
+        if m < 2 or not self.lengths:
+            return False
+        power = np.diagonal(gram)
+        present = power > ROUNDING * power.max()
+        scale = np.divide(1.0, np.sqrt(np.abs(power)), out=np.zeros(m), where=present)
+        scale = np.outer(scale, scale)
+        np.fill_diagonal(scale, 0.0)
+        cosines = gram * scale
+        squares = np.square(cosines[np.triu(np.outer(present, present), 1)])
+        if not squares.size:
+            return False
+        # The variance of the cosines of random directions: by the median, so that a few codes do not matter to it, but
+        # of an exact code most cosines are 0.
+        variance = max(float(np.median(squares)) / MEDIAN, 0.5 * float(squares.mean()))
+        ties = self.kernels[:, -m:, -m:] * scale
+        sizes = np.linalg.norm(ties, axis=(1, 2))
+        along = np.einsum("lij,ij->l", ties, cosines)
+        return bool((along > (SEEN_AT * np.sqrt(2.0 * variance) + EQUAL * np.linalg.norm(cosines)) * sizes).any())
+
+    def _best(self, gram: F64, kept: int) -> float:
+        """The first length, a walk's before all, of which the sum of squared cosines of the last modes is smallest."""
+        every = np.concatenate([np.eye(len(gram))[None], self.turns])[..., -kept:]
         turned = np.swapaxes(every, 1, 2) @ gram @ every
         power = np.diagonal(turned, axis1=1, axis2=2)
-        scale = np.divide(1.0, power, out=np.zeros_like(power), where=power > 0.0)
+        present = power > ROUNDING * power.max(axis=1, keepdims=True)
+        scale = np.divide(1.0, power, out=np.zeros_like(power), where=present)
         ties = np.einsum("lij,li,lj->l", np.square(turned), scale, scale)
-        return (WALK, *self.lengths)[int(np.argmin(ties))]
+        return (WALK, *self.lengths)[int(np.argmax(ties <= (1.0 + EQUAL) * ties.min()))]
 
 
 @lru_cache(maxsize=4)
 def stationary_curves(numbers: tuple[int, ...], name: str, dropped: int) -> StationaryCurves:
-    """Stationary curves over the numbers, in the modes that are dropped and ``SEEN`` more.
+    """Stationary curves over the numbers, in the modes that are dropped and ``SEEN`` more, ``TURNED`` at most.
 
     Parameters
     ----------
@@ -252,4 +275,4 @@ def stationary_curves(numbers: tuple[int, ...], name: str, dropped: int) -> Stat
     >>> [round(length, 2) for length in stationary_curves(tuple(range(40)), "n", 20).lengths]
     [1.41, 2.0, 2.83, 4.0]
     """
-    return StationaryCurves(index_of(numbers, name), order_basis(numbers, name)[:, : dropped + SEEN])
+    return StationaryCurves(index_of(numbers, name), order_basis(numbers, name)[:, : min(dropped + SEEN, TURNED)])

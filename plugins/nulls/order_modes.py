@@ -188,11 +188,13 @@ def fitted_length(rep: Representation, q: int) -> float:
     def derive() -> float:
         gram = mode_gram(rep, "n", q)
         curves = stationary_curves(_numbers(rep), "n", q)
-        seen = curves.modes.shape[1]
-        if not curves.shows(gram[: seen - q, : seen - q]):
-            return WALK
-        coefficients = curves.modes.T @ (rep.workspace.centred / np.sqrt(rep.workspace.energy))
-        return curves.best(coefficients @ coefficients.T, q)
+        seen = max(curves.modes.shape[1] - q, 0)
+
+        def every() -> F64:
+            coefficients = curves.modes.T @ (rep.workspace.centred / np.sqrt(rep.workspace.energy))
+            return np.asarray(coefficients @ coefficients.T, dtype=np.float64)
+
+        return curves.length(gram[:seen, :seen], every)
 
     return rep.memo(f"nulls.fitted_length.{q}", derive)
 

@@ -119,7 +119,7 @@ class ProjectedOrderModes:
         return [self._projected(rep, design, name) for name in self.bases]
 
     def _projected(self, rep: Representation, design: F64, name: str) -> ProjectedView:
-        modes = rep.memo(f"nulls.projected_modes.{name}", lambda: projected_basis(rep.numbers, name, design))
+        modes = self._modes(rep, design, name, WALK)
         if modes.shape[1] < self.q + FEWEST:
             raise Incompatible(
                 f"order modes with q={self.q} beside {rep.n - modes.shape[1]} regressors need at least "
@@ -127,9 +127,7 @@ class ProjectedOrderModes:
                 f"lower q, or regress on less."
             )
         length = self._fitted(rep, modes) if self.fit and name == "n" else WALK
-        if length != WALK:
-            modes = projected_basis(rep.numbers, name, design, length)
-        modes = modes[:, self.q :]
+        modes = self._modes(rep, design, name, length)[:, self.q :]
         coefficients = modes.T @ rep.workspace.centred
         # A residual at the rounding of the rows themselves would be compared as if it were signal.
         rows = (rep.origin or rep).matrix
@@ -140,6 +138,10 @@ class ProjectedOrderModes:
             )
         return ProjectedView(name, rep.with_matrix(modes @ coefficients), modes, coefficients, length)
 
+    def _modes(self, rep: Representation, design: F64, name: str, length: float) -> F64:
+        key = f"nulls.projected_modes.{name}.{length}"
+        return rep.memo(key, lambda: projected_basis(rep.numbers, name, design, length))
+
     def _fitted(self, rep: Representation, modes: F64) -> float:
         """The length of the stationary curve, as for rows without regressors."""
 
@@ -147,7 +149,7 @@ class ProjectedOrderModes:
             curves = StationaryCurves(index_of(rep.numbers, "n"), modes[:, : self.q + SEEN])
             coefficients = curves.modes.T @ (rep.workspace.centred / np.sqrt(rep.workspace.energy or 1.0))
             gram = coefficients @ coefficients.T
-            return curves.best(gram, self.q) if curves.shows(gram[self.q :, self.q :]) else WALK
+            return curves.length(gram[self.q :, self.q :], lambda: gram)
 
         return rep.memo(f"nulls.projected_length.{self.q}", derive)
 
