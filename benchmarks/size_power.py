@@ -268,15 +268,21 @@ def run(cell: Cell, batch: int) -> tuple[Cell, int, dict[str, Finding]]:
 Batches = dict[tuple[Cell, int], dict[str, Finding]]
 
 
+def version() -> int:
+    """Of the null: findings of another are not counted."""
+    return open_catalog().nulls.get("order_modes").version
+
+
 def read(path: Path) -> Batches:
-    """The batches that a file holds."""
-    if not path.exists():
-        return {}
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
-    return {
-        (Cell(**line["cell"]), line["batch"]): {name: Finding(**held) for name, held in line["findings"].items()}
-        for line in lines
-    }
+    """The batches that a file holds, of this null and of the size that batches have."""
+    held: Batches = {}
+    for line in path.read_text().splitlines() if path.exists() else ():
+        found = json.loads(line)
+        cell = Cell(**found["cell"])
+        findings = {name: Finding(**one) for name, one in found["findings"].items()}
+        if found["version"] == version() and {one.pairs for one in findings.values()} == {cell.batch}:
+            held[cell, found["batch"]] = findings
+    return held
 
 
 def chosen(cell: Cell, filters: Sequence[str]) -> bool:
@@ -426,7 +432,8 @@ def main() -> None:
     with options.out.open("a") as file:
         for cell, batch, findings in work(calls):
             held = {name: asdict(finding) for name, finding in findings.items()}
-            file.write(json.dumps({"cell": asdict(cell), "batch": batch, "findings": held}) + "\n")
+            line = {"version": version(), "cell": asdict(cell), "batch": batch, "findings": held}
+            file.write(json.dumps(line) + "\n")
             file.flush()
     print(report(read(options.out)))
 

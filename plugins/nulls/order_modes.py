@@ -54,12 +54,15 @@ class OrderModesView:
     @cached_property
     def coefficients(self) -> F64:
         """The rows in that basis, ``(m, d)``."""
-        return np.asarray(self.basis.T @ self.rep.workspace.centred, dtype=np.float64)
+        centred = self.rep.workspace.centred
+        if self._cosines:
+            return modes_by_cosines(centred, _numbers(self.rep), self.length)[-self.basis.shape[1] :]
+        return np.asarray(self.basis.T @ centred, dtype=np.float64)
 
     @cached_property
     def observed(self) -> Representation:
         """The residual ``basis @ coefficients``: the rows without the smooth shape."""
-        return self.rep.with_matrix(self.basis @ self.coefficients)
+        return self.rep.with_matrix(self._rows(self.coefficients))
 
     @property
     def gram(self) -> F64:
@@ -93,7 +96,17 @@ class OrderModesView:
 
     def draw(self, rng: np.random.Generator) -> Representation:
         """The residual with the sign of each mode flipped at random."""
-        return self.observed.with_matrix((self.basis * self.signs(rng)) @ self.coefficients)
+        return self.observed.with_matrix(self._rows(self.signs(rng)[:, None] * self.coefficients))
+
+    @property
+    def _cosines(self) -> bool:
+        return self.name == "n" and self.rep.is_contiguous
+
+    def _rows(self, coefficients: F64) -> F64:
+        """``basis @ coefficients``."""
+        if self._cosines:
+            return rows_by_cosines(coefficients, _numbers(self.rep), self.length)
+        return np.asarray(self.basis @ coefficients, dtype=np.float64)
 
 
 class OrderModes:
@@ -247,7 +260,6 @@ def mode_gram(rep: Representation, name: str, q: int, length: float = WALK) -> F
 
 def _transformed(rep: Representation, name: str, q: int, length: float) -> F64:
     """``V'GV`` at unit energy."""
-    from scipy.fft import dct
     from scipy.linalg.blas import dtrmm
 
     gram, numbers = rep.workspace.gram / rep.workspace.energy, _numbers(rep)
@@ -257,17 +269,73 @@ def _transformed(rep: Representation, name: str, q: int, length: float) -> F64:
         np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
         half = dtrmm(1.0, gram.T, basis.T, side=1, lower=1) @ basis
         return np.asarray(half + half.T, dtype=np.float64)
-    half = dct(gram, axis=1, norm="ortho", overwrite_x=True)
-    modes = dct(half.T, axis=1, norm="ortho", overwrite_x=True)[1:, 1:]
+    half = modes_by_cosines(gram, numbers, length)
+    return np.ascontiguousarray(modes_by_cosines(half.T, numbers, length)[q:, q:])
+
+
+def modes_by_cosines(rows: F64, numbers: tuple[int, ...], length: float) -> F64:
+    """``V'X`` for all modes in n of consecutive numbers: a cosine transform, and the turn of a stationary curve.
+
+    Parameters
+    ----------
+    rows : ndarray, shape (n, d)
+    numbers : tuple of int
+    length : float
+        Of a stationary curve, or infinite.
+
+    Returns
+    -------
+    ndarray, shape (n - 1, d)
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).standard_normal((6, 2))
+    >>> modes = modes_by_cosines(rows, tuple(range(6)), WALK)
+    >>> bool(np.allclose(modes, order_basis(tuple(range(6)), "n").T @ rows))
+    True
+    """
+    from scipy.fft import dct
+
+    modes: F64 = dct(rows, axis=0, norm="ortho")[1:]
     # Every cosine is positive at the first number.
-    signs = np.sign(order_basis(numbers, name)[0])
-    modes *= signs
-    modes *= signs[:, None]
-    if np.isfinite(length):
-        turn = basis_turn(numbers, name, length)
+    modes *= np.sign(order_basis(numbers, "n")[0])[:, None]
+    if length != WALK:
+        turn = basis_turn(numbers, "n", length)
         modes[: len(turn)] = turn.T @ modes[: len(turn)]
-        modes[:, : len(turn)] = modes[:, : len(turn)] @ turn
-    return np.ascontiguousarray(modes[q:, q:], dtype=np.float64)
+    return modes
+
+
+def rows_by_cosines(coefficients: F64, numbers: tuple[int, ...], length: float) -> F64:
+    """``V C`` for the last modes in n of consecutive numbers: the inverse of :func:`modes_by_cosines`.
+
+    Parameters
+    ----------
+    coefficients : ndarray, shape (m, d)
+        C, of the last m modes.
+    numbers : tuple of int, length n
+    length : float
+
+    Returns
+    -------
+    ndarray, shape (n, d)
+
+    Examples
+    --------
+    >>> coefficients = np.random.default_rng(0).standard_normal((3, 2))
+    >>> rows = rows_by_cosines(coefficients, tuple(range(6)), WALK)
+    >>> bool(np.allclose(rows, order_basis(tuple(range(6)), "n")[:, 2:] @ coefficients))
+    True
+    """
+    from scipy.fft import idct
+
+    every = np.zeros((len(numbers), coefficients.shape[1]))
+    every[len(numbers) - len(coefficients) :] = coefficients
+    modes = every[1:]
+    if length != WALK:
+        turn = basis_turn(numbers, "n", length)
+        modes[: len(turn)] = turn @ modes[: len(turn)]
+    modes *= np.sign(order_basis(numbers, "n")[0])[:, None]
+    return np.asarray(idct(every, axis=0, norm="ortho", overwrite_x=True), dtype=np.float64)
 
 
 def residual_modes(rep: Representation, name: str, q: int, length: float = WALK) -> F64:
