@@ -1,4 +1,4 @@
-"""Whole convergence tables against their limit, in one run: python benchmarks/convergence.py [--models 8 16] [--peers].
+"""Whole convergence tables against their limit, in one run: python benchmarks/convergence.py [--models 8] [--peers].
 
 The limit of a Gram-based metric is one centred Gram a model plus one matrix product over all flattened Grams; of
 RSA by ranks that plus ranking each distance matrix once; of Procrustes and SVCCA the thin factor of each model
@@ -171,7 +171,7 @@ PEERS = {"netrep": netrep, "rsatoolbox": rsatoolbox}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--models", type=int, nargs="+", default=[8, 16])
+    parser.add_argument("--models", type=int, nargs="+", default=[8, 16, 64])
     parser.add_argument("--n", type=int, default=1000)
     parser.add_argument("--d", type=int, default=4096)
     parser.add_argument("--repeats", type=int, default=3)
