@@ -63,7 +63,7 @@ class MagnitudeDifference(_Difference):
 
     def descriptor(self, rep: Representation) -> float:
         """Length of the mean row."""
-        return float(np.linalg.norm(rep.matrix.mean(axis=0, dtype=np.float64)))
+        return float(np.linalg.norm(rep.workspace.mean))
 
 
 class ConcentricityDifference(_Difference):

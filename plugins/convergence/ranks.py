@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 import numpy.typing as npt
 
 F64 = npt.NDArray[np.float64]
 
 
-def average_ranks(values: F64, tolerance: F64 | float | Callable[[], F64], largest: float | None = None) -> F64:
+def average_ranks(values: F64, tolerance: F64 | float) -> F64:
     """Ranks from 0, ties at their average.
 
     Distances of exact codes (one-hot digits, lattices, duplicate rows) tie in mathematics but not in
@@ -20,10 +18,8 @@ def average_ranks(values: F64, tolerance: F64 | float | Callable[[], F64], large
     Parameters
     ----------
     values : ndarray, shape (m,)
-    tolerance : float or ndarray, shape (m,), or function that gives either
+    tolerance : float or ndarray, shape (m,)
         Rounding error of each value, at least.
-    largest : float, optional
-        The largest of them: ``tolerance`` is looked at only where it could close a gap.
 
     Returns
     -------
@@ -38,13 +34,9 @@ def average_ranks(values: F64, tolerance: F64 | float | Callable[[], F64], large
     places = np.arange(values.size, dtype=np.float64)
     gaps = np.diff(values[order])
     # Most gaps are wide: only those that the largest rounding error could close are looked at one by one.
-    if largest is None or gaps.min(initial=np.inf) <= largest:
-        each = np.asarray(tolerance() if callable(tolerance) else tolerance, dtype=np.float64)
-        near = np.flatnonzero(gaps <= np.max(each, initial=0.0))
-        allowed = np.broadcast_to(each, values.shape)
-        tied = near[gaps[near] <= np.maximum(allowed[order[near]], allowed[order[near + 1]])]
-    else:
-        tied = np.empty(0, dtype=np.intp)
+    near = np.flatnonzero(gaps <= np.max(tolerance, initial=0.0))
+    allowed = np.broadcast_to(np.asarray(tolerance, dtype=np.float64), values.shape)
+    tied = near[gaps[near] <= np.maximum(allowed[order[near]], allowed[order[near + 1]])]
     if tied.size:
         # Runs of successive ties, from their first place to their last.
         first = tied[np.diff(tied, prepend=-2) > 1]

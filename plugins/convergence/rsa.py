@@ -68,13 +68,8 @@ class SpearmanEuclideanRSA(_RSA):
         """Ranks of the squared distances: squaring keeps the order, and its rounding error is known."""
         work = rep.workspace
         norms = np.diagonal(work.gram)
-
-        def rounding() -> F64:
-            scale: F64 = squareform(norms[:, None] + norms[None, :], checks=False)
-            return ROUNDING * scale
-
-        values = squareform(work.squared_distances, checks=False)
-        return _whole(average_ranks(values, rounding, 2.0 * ROUNDING * float(norms.max())))
+        scale = squareform(norms[:, None] + norms[None, :], checks=False)
+        return _ranked(squareform(work.squared_distances, checks=False), ROUNDING * scale)
 
 
 class PearsonEuclideanRSA(_RSA):
@@ -136,8 +131,7 @@ class SpearmanCosineRSA(_Cosine):
 
     def distances(self, rep: Representation) -> F64:
         """Ranks of the cosine distances."""
-        values = 1.0 - squareform(rep.workspace.cosines, checks=False)
-        return _whole(average_ranks(values, ROUNDING))
+        return _ranked(1.0 - squareform(rep.workspace.cosines, checks=False), ROUNDING)
 
 
 class PearsonCosineRSA(_Cosine):
@@ -167,6 +161,7 @@ class PearsonCosineRSA(_Cosine):
         return np.asarray(found, dtype=np.float64)
 
 
-def _whole(triangle: F64) -> F64:
-    matrix: F64 = squareform(triangle, checks=False)
+def _ranked(values: F64, tolerance: F64 | float) -> F64:
+    """Average ranks of an upper triangle as a whole matrix."""
+    matrix: F64 = squareform(average_ranks(values, tolerance), checks=False)
     return matrix

@@ -33,7 +33,7 @@ def require_spread(rep: Representation, metric: str) -> None:
     --------
     >>> require_spread(Representation(np.eye(4), np.arange(4)), "my_metric")
     """
-    mean = rep.matrix.mean(axis=0, dtype=np.float64)
+    mean = rep.workspace.mean
     energy = rep.workspace.energy
     if energy <= ROUNDING * (rep.n * float(mean @ mean) + energy):
         raise Incompatible(

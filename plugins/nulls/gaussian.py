@@ -71,6 +71,6 @@ def covariance_gaussian(rep: Representation, rng: np.random.Generator) -> Repres
     [5.0, 5.0, 5.0]
     """
     centred = rep.workspace.centred
-    mean = rep.matrix.mean(axis=0, dtype=np.float64)
+    mean = rep.workspace.mean
     mixing = rng.standard_normal((rep.n, rep.n)) / np.sqrt(max(rep.n - 1, 1))
     return rep.with_matrix(mean + mixing @ centred)

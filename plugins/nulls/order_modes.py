@@ -54,10 +54,8 @@ class OrderModesView:
     @cached_property
     def coefficients(self) -> F64:
         """The rows in that basis, ``(m, d)``."""
-        centred = self.rep.workspace.centred
-        if self._cosines:
-            return modes_by_cosines(centred, _numbers(self.rep), self.length)[-self.basis.shape[1] :]
-        return np.asarray(self.basis.T @ centred, dtype=np.float64)
+        q = len(self.basis) - 1 - self.basis.shape[1]
+        return _modes_of(self.rep, self.rep.workspace.centred, self.name, q, self.length)
 
     @cached_property
     def observed(self) -> Representation:
@@ -98,13 +96,9 @@ class OrderModesView:
         """The residual with the sign of each mode flipped at random."""
         return self.observed.with_matrix(self._rows(self.signs(rng)[:, None] * self.coefficients))
 
-    @property
-    def _cosines(self) -> bool:
-        return self.name == "n" and self.rep.is_contiguous
-
     def _rows(self, coefficients: F64) -> F64:
         """``basis @ coefficients``."""
-        if self._cosines:
+        if _by_cosines(self.rep, self.name):
             return rows_by_cosines(coefficients, _numbers(self.rep), self.length)
         return np.asarray(self.basis @ coefficients, dtype=np.float64)
 
@@ -238,12 +232,13 @@ def mode_gram(rep: Representation, name: str, q: int, length: float = WALK) -> F
     """
 
     def derive() -> F64:
-        basis, work = residual_modes(rep, name, q, length), rep.workspace
+        residual_modes(rep, name, q, length)
+        work = rep.workspace
         gram = np.zeros((1, 1))
         if rep.d > rep.n and work.energy > 0.0:
             gram = _transformed(rep, name, q, length)
         if float(np.diagonal(gram).min()) < SMALLEST_MODE:
-            coefficients = basis.T @ (work.centred / np.sqrt(work.energy or 1.0))
+            coefficients = _modes_of(rep, work.centred / np.sqrt(work.energy or 1.0), name, q, length)
             gram = coefficients @ coefficients.T
             total = float(np.square(rep.matrix / np.sqrt(work.energy or 1.0), dtype=np.float64).sum())
             # A residual at the rounding of the rows themselves would be compared as if it were signal.
@@ -263,14 +258,26 @@ def _transformed(rep: Representation, name: str, q: int, length: float) -> F64:
     from scipy.linalg.blas import dtrmm
 
     gram, numbers = rep.workspace.gram / rep.workspace.energy, _numbers(rep)
-    if name != "n" or not rep.is_contiguous:
-        basis = order_basis(numbers, name, length)[:, q:]
-        # Half of the symmetric G, by a triangular product: V'GV = W + W' with W = V'TV.
-        np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
-        half = dtrmm(1.0, gram.T, basis.T, side=1, lower=1) @ basis
-        return np.asarray(half + half.T, dtype=np.float64)
-    half = modes_by_cosines(gram, numbers, length)
-    return np.ascontiguousarray(modes_by_cosines(half.T, numbers, length)[q:, q:])
+    if _by_cosines(rep, name):
+        half = modes_by_cosines(gram, numbers, length)
+        return np.ascontiguousarray(modes_by_cosines(half.T, numbers, length)[q:, q:])
+    basis = order_basis(numbers, name, length)[:, q:]
+    # Half of the symmetric G, by a triangular product: V'GV = W + W' with W = V'TV.
+    np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
+    half = dtrmm(1.0, gram.T, basis.T, side=1, lower=1) @ basis
+    return np.asarray(half + half.T, dtype=np.float64)
+
+
+def _by_cosines(rep: Representation, name: str) -> bool:
+    """Whether the modes of a walk are those of the cosine transform."""
+    return name == "n" and rep.is_contiguous
+
+
+def _modes_of(rep: Representation, rows: F64, name: str, q: int, length: float) -> F64:
+    """``V'X`` of rows on the numbers of ``rep``, beyond the first ``q`` modes."""
+    if _by_cosines(rep, name):
+        return modes_by_cosines(rows, _numbers(rep), length)[q:]
+    return np.asarray(residual_modes(rep, name, q, length).T @ rows, dtype=np.float64)
 
 
 def modes_by_cosines(rows: F64, numbers: tuple[int, ...], length: float) -> F64:

@@ -84,7 +84,7 @@ def phase_randomisation(rep: Representation, rng: np.random.Generator) -> Repres
     if rep.n % 2 == 0:
         phase[-1] = 1.0 if phase[-1].real >= 0 else -1.0
     rows = np.fft.irfft(spectrum * phase[:, None], n=rep.n, axis=0)
-    return rep.with_matrix(rows + rep.matrix.mean(axis=0, dtype=np.float64))
+    return rep.with_matrix(rows + rep.workspace.mean)
 
 
 def _require_consecutive(rep: Representation, name: str) -> None:
