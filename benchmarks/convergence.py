@@ -23,6 +23,7 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
+import scipy.linalg  # noqa: F401 its BLAS must be there before threads are limited
 from threadpoolctl import threadpool_limits
 
 from numgeom.pairs import leave_out_part, score_group, score_pairs

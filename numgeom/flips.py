@@ -119,18 +119,26 @@ def by_moments(scorer: Scorer, null: Choice[NullSpec], pairs: Sequence[Pair]) ->
     views = views_of(scorer, null, sorted({i for pair in pairs for i in pair}))
     every = [views.at(position) for position in views.positions()]
     found: dict[Pair, Held] = {}
+    held: dict[Pair, list[tuple[Calibration, float, float]]] = {}
     for pair in pairs:
         try:
             problem = views.problem(pair)
             if problem is not None:
                 raise problem
-            if any(not flips(scorer.metric, at, pair) or _fewest(at, pair) < FEWEST_MODES for at in every):
-                continue
-            held = [one for at in every for one in _calibrations(scorer, at, pair)]
-            if all(effective >= FEWEST_EFFECTIVE for *_, effective in held):
-                found[pair] = of_largest_p([(calibration, observed) for calibration, observed, _ in held])
+            if all(flips(scorer.metric, at, pair) and _fewest(at, pair) >= FEWEST_MODES for at in every):
+                held[pair] = []
         except Exception as error:
             found[pair] = failure(error, null.plugin), float("nan")
+    # All pairs under one projection, then under the next: what is read again and again is half as much.
+    for at in every:
+        for pair in [pair for pair in held if pair not in found]:
+            try:
+                held[pair] += _calibrations(scorer, at, pair)
+            except Exception as error:
+                found[pair] = failure(error, null.plugin), float("nan")
+    for pair, several in held.items():
+        if pair not in found and all(effective >= FEWEST_EFFECTIVE for *_, effective in several):
+            found[pair] = of_largest_p([(calibration, observed) for calibration, observed, _ in several])
     return found
 
 

@@ -79,6 +79,9 @@ def run_jobs(jobs: Sequence[Job], workers: int, backend: str) -> Iterable[tuple[
 def _timed(
     number: int, call: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]
 ) -> tuple[int, Any, float]:
+    # Only libraries that are there are limited, and SciPy brings a BLAS of its own.
+    import scipy.linalg  # noqa: F401
+
     started = time.perf_counter()
     # Sums over several threads differ in the last bit; one thread a job makes tables equal to the byte.
     with threadpool_limits(limits=1):

@@ -18,7 +18,7 @@ from numgeom.preprocess import preprocess
 from numgeom.registry import open_catalog
 from numgeom.scorer import Scorer
 from numgeom_plugins.convergence.hsic import UnbiasedHSIC
-from numgeom_plugins.convergence.modes import sign_moments
+from numgeom_plugins.convergence.modes import mode_matrix, sign_moments
 from numgeom_plugins.nulls.order_modes import OrderModes
 
 CATALOG = open_catalog()
@@ -246,8 +246,8 @@ def test_flip_moments_agree_with_every_sign(name: str, numbers: npt.NDArray[np.i
     assert skewness == pytest.approx(float((((every - mean) / sd) ** 3).mean()), abs=1e-9)
 
 
-@pytest.mark.parametrize("ties", [0.0, 0.2, 5.0])
-def test_the_skewness_of_many_modes_is_estimated_to_a_hundredth(ties: float) -> None:
+@pytest.mark.parametrize("ties", [0.0, 0.2, 5.0, 1e4])
+def test_many_modes_in_single_precision_lose_nothing_that_shows(ties: float) -> None:
     # Modes that share nine directions, as a code of ten classes makes them; at 5 little else is left.
     rng = np.random.default_rng(28)
     grams = []
@@ -255,6 +255,29 @@ def test_the_skewness_of_many_modes_is_estimated_to_a_hundredth(ties: float) -> 
         rows = rng.standard_normal((700, 1024)) + ties * rng.standard_normal((700, 9)) @ rng.standard_normal((9, 1024))
         grams.append(rows @ rows.T / np.linalg.norm(rows @ rows.T))
     form = grams[0] * grams[1]
+    total, mean, sd, skewness, effective = sign_moments(*map(mode_matrix, grams))
+    assert mean == pytest.approx(np.trace(form), rel=1e-12)
     np.fill_diagonal(form, 0.0)
+    assert total - mean == pytest.approx(form.sum(), abs=1e-6 * np.linalg.norm(form))
+    assert sd == pytest.approx(np.sqrt(2.0) * np.linalg.norm(form), rel=1e-6)
+    squares = np.square(form).sum(axis=1)
+    assert effective == pytest.approx(squares.sum() ** 2 / np.square(squares).sum(), rel=1e-5)
     true = 2.0 * np.sqrt(2.0) * np.vdot(form @ form, form) / np.linalg.norm(form) ** 3
-    assert sign_moments(*grams)[3] == pytest.approx(true, abs=0.01)
+    assert skewness == pytest.approx(true, abs=0.01)
+
+
+@pytest.mark.parametrize("far", [0.0, 1e-6, 1e-10])
+def test_sides_that_share_next_to_no_pair_of_modes_keep_the_size_of_what_they_share(far: float) -> None:
+    # One side ties the first modes and hardly the last, the other the other way round.
+    rng = np.random.default_rng(29)
+    grams = []
+    for part in (slice(0, 350), slice(350, 700)):
+        gram = far * np.eye(700)
+        rows = rng.standard_normal((350, 400))
+        gram += far * np.ones((700, 700))
+        gram[part, part] += rows @ rows.T / np.linalg.norm(rows @ rows.T)
+        grams.append(gram)
+    form = grams[0] * grams[1]
+    np.fill_diagonal(form, 0.0)
+    expected = np.sqrt(2.0) * np.linalg.norm(form)
+    assert sign_moments(*map(mode_matrix, grams))[2] == pytest.approx(expected if far else 0.0, rel=1e-5)

@@ -13,7 +13,7 @@ from numgeom.preprocess import preprocess
 from numgeom.registry import open_catalog
 from numgeom.targets import make_metric, null_views
 from numgeom_plugins.convergence.centring import u_centred
-from numgeom_plugins.convergence.modes import gram_in, mode_gram
+from numgeom_plugins.convergence.modes import gram_in, mode_gram, weighted
 from numgeom_plugins.nulls.order_basis import (
     TURNED,
     WALK,
@@ -23,7 +23,7 @@ from numgeom_plugins.nulls.order_basis import (
     stationary_curves,
     stationary_kernel,
 )
-from numgeom_plugins.nulls.order_modes import OrderModes, fitted_length
+from numgeom_plugins.nulls.order_modes import OrderModes, OrderModesView, fitted_length
 
 F64 = npt.NDArray[np.float64]
 I64 = npt.NDArray[np.int64]
@@ -244,6 +244,26 @@ def test_a_mode_gram_is_that_of_the_coefficients(d: int) -> None:
         norms = np.square(view.observed.matrix).sum(axis=1)
         if view.squared_norms is not None:
             np.testing.assert_allclose(view.squared_norms, norms * np.trace(mode_gram(view)) / norms.sum(), atol=1e-12)
+
+
+@pytest.mark.parametrize("numbers", [np.arange(300), np.delete(np.arange(301), 150)])
+def test_weights_in_the_modes_of_any_length_are_those_of_the_basis(numbers: I64) -> None:
+    weights = np.random.default_rng(11).random(300)
+    for length in (3.0, WALK):
+        view = OrderModesView("n", curve(1, numbers, 3.0), order_basis(tuple(numbers), "n", length)[:, 20:], length)
+        expected = view.basis.T @ (weights[:, None] * view.basis)
+        np.testing.assert_allclose(weighted(view, weights), expected, atol=1e-12)
+
+
+def test_a_turn_is_known_only_between_modes_of_the_same_numbers_and_index() -> None:
+    a, b = views_of_two_lengths(1024)
+    whole = a.basis.T @ b.basis
+    turn = a.turn_to(b)
+    np.testing.assert_allclose(whole[: len(turn), : len(turn)], turn, atol=1e-12)
+    np.testing.assert_array_equal(a.basis[:, len(turn) :], b.basis[:, len(turn) :])
+    log, fewer = OrderModes(bases="log").views(a.rep)[0], OrderModes(q=21, bases="n").views(a.rep)[0]
+    elsewhere = OrderModes(bases="n").views(Representation(a.rep.matrix, np.arange(0, 600, 2)))[0]
+    assert [a.turn_to(other) for other in (log, fewer, elsewhere, None)] == [None] * 4
 
 
 def test_a_gram_in_the_modes_of_another_length_is_that_of_the_residual() -> None:

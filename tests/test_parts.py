@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -209,3 +212,19 @@ def test_one_model_that_the_metric_refuses_leaves_the_pairs_of_the_others() -> N
     status = {pair: outcome.status for pair, outcome in zip(pairs, found, strict=True)}
     assert {pair for pair, held in status.items() if held == "ok"} == {(0, 1), (0, 2), (1, 2)}
     assert {held for pair, held in status.items() if 3 in pair} == {"skipped"}
+
+
+def test_a_job_has_one_thread_also_of_a_blas_that_nothing_had_loaded_before() -> None:
+    code = """
+from numgeom.jobs import Job, run_jobs
+
+def threads():
+    import scipy.linalg
+    from threadpoolctl import threadpool_info
+    return [one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"]
+
+print(*[result for _, result, _ in run_jobs([Job([], threads, (), {}, "threads")], 1, "loky")])
+"""
+    several = {**os.environ, "OPENBLAS_NUM_THREADS": "2", "OMP_NUM_THREADS": "2", "MKL_NUM_THREADS": "2"}
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=several)
+    assert set(eval(told.stdout)) == {1}

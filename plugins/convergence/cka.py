@@ -6,7 +6,19 @@ import numpy as np
 
 from numgeom import Incompatible, Representation
 from numgeom_plugins.convergence.centring import u_centred
-from numgeom_plugins.convergence.modes import Modes, gram_in, key_of, mode_gram, quadratic, rows_of, sign_moments
+from numgeom_plugins.convergence.modes import (
+    ModeMatrix,
+    Modes,
+    gram_in,
+    kept,
+    key_of,
+    mode_gram,
+    mode_matrix,
+    quadratic,
+    rows_of,
+    sign_moments,
+    weighted,
+)
 from numgeom_plugins.convergence.trace import F64, TraceMetric, no_contrast
 
 
@@ -61,7 +73,7 @@ class LinearCKA(TraceMetric):
 
     def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float, float]:
         """The score of both residuals; mean, standard deviation and skewness over all signs; effective modes."""
-        total, mean, sd, skewness, effective = sign_moments(mode_gram(a), gram_in(b, a))
+        total, mean, sd, skewness, effective = sign_moments(_gram(a, a), _gram(b, a))
         return min(total, 1.0), mean, sd, skewness, effective
 
 
@@ -132,27 +144,26 @@ class DebiasedCKA(TraceMetric):
         -------
         ndarray, shape (draws,)
         """
-        values = quadratic(signs, mode_gram(a) * self._against(b, a)) + self._level(a, b)
+        against = kept(b, a, "debiased_modes", lambda: self._against(b, a))
+        values = quadratic(signs, mode_gram(a) * against) + self._level(a, b)
         return np.asarray(values / np.sqrt(self._square(a)), dtype=np.float64)
 
     def flip_moments(self, a: Modes, b: Modes) -> tuple[float, float, float, float, float]:
         """The score of both residuals; mean, standard deviation and skewness over all signs; effective modes."""
         scale, level = 1.0 / np.sqrt(self._square(a)), self._level(a, b)
-        total, mean, sd, skewness, effective = sign_moments(mode_gram(a), self._against(b, a))
+        against = kept(b, a, "debiased_moments", lambda: mode_matrix(self._against(b, a)))
+        total, mean, sd, skewness, effective = sign_moments(_gram(a, a), against)
         observed = float(np.clip(scale * (total + level), -1.0, 1.0))
         return observed, scale * (mean + level), scale * sd, skewness, effective
 
     def _against(self, view: Modes, other: Modes) -> F64:
         """``(L - n/(n-2) V' diag(l) V) / |L*|`` of ``view``, in the modes V of ``other``."""
-        n, gram = len(other.basis), gram_in(view, other)
-
-        def derive() -> F64:
-            half = np.sqrt(_norms(view))[:, None] * other.basis
-            return np.asarray((gram - n / (n - 2) * (half.T @ half)) / np.sqrt(self._square(view)), dtype=np.float64)
-
-        # Kept where both sides have the same modes.
-        own = gram is mode_gram(view)
-        return rows_of(view).memo(f"convergence.debiased_modes.{key_of(view)}", derive) if own else derive()
+        n = len(other.basis)
+        found = weighted(other, _norms(view))
+        found *= -n / (n - 2)
+        found += gram_in(view, other)
+        found /= np.sqrt(self._square(view))
+        return found
 
     def _level(self, a: Modes, b: Modes) -> float:
         """What the traces add, at the scale of :meth:`_against`."""
@@ -177,6 +188,11 @@ class DebiasedCKA(TraceMetric):
             return square
 
         return rows_of(view).memo(f"convergence.debiased_square.{key_of(view)}", derive)
+
+
+def _gram(view: Modes, other: Modes) -> ModeMatrix:
+    """The mode Gram of ``view`` in the modes of ``other``."""
+    return kept(view, other, "mode_moments", lambda: mode_matrix(gram_in(view, other)))
 
 
 def _norms(view: Modes) -> F64:

@@ -8,7 +8,16 @@ import numpy as np
 
 from numgeom import Representation
 from numgeom.targets import same_basis
-from numgeom_plugins.convergence.modes import Modes, gram_in, quadratic, rows_of, sign_moments
+from numgeom_plugins.convergence.modes import (
+    ModeMatrix,
+    Modes,
+    gram_in,
+    kept,
+    mode_matrix,
+    quadratic,
+    rows_of,
+    sign_moments,
+)
 from numgeom_plugins.convergence.trace import F64, MatrixCorrelation, no_contrast
 from numgeom_plugins.nulls.order_basis import WALK
 from numgeom_plugins.nulls.order_modes import mode_gram, residual_modes
@@ -87,8 +96,12 @@ class _Coherence(MatrixCorrelation):
 
         Only for views that :meth:`flips` holds for.
         """
-        total, mean, sd, skewness, effective = sign_moments(self._matrix(a, a), self._matrix(b, a))
+        left, right = self._moments(a, a), self._moments(b, a)
+        total, mean, sd, skewness, effective = sign_moments(left, right)
         return float(np.clip(total, -1.0, 1.0)), mean, sd, skewness, effective
+
+    def _moments(self, view: Modes, other: Modes) -> ModeMatrix:
+        return kept(view, other, f"{self.key}.moments", lambda: mode_matrix(self._matrix(view, other)))
 
     def for_view(self, view: Modes) -> _Coherence:
         """The same score of the modes that ``view`` flips.

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from numgeom import Representation
 from numgeom.targets import same_basis
+from numgeom_plugins.nulls.order_basis import product_weighted
 
 F64 = npt.NDArray[np.float64]
+T = TypeVar("T")
 
 # Up to so many modes a cube costs less than what else is done with them.
 EXACT = 512
-# Rows of a product at a time, so that they stay in the processor's cache.
-ROWS = 64
 # For more modes: columns of the sketch, random signs without one, and random signs beside it.
 SKETCH, FEW, PROBES = 24, 12, 48
 # The standard error of a cube's trace, at norm 1, with which few signs will do: a skewness is then right to .02.
@@ -27,8 +29,10 @@ class Modes(Protocol):
     """A null's view whose residual is ``basis @ coefficients``, as ``order_modes`` gives it.
 
     A view may also have ``gram``, the inner products of its modes at unit norm, ``squared_norms`` of the rows of its
-    residual at the scale of ``gram``, and ``rep``, the rows themselves: what is derived from those is shared between
-    the nulls and the metrics of one representation, and told apart by ``name``, ``length`` and the number of modes.
+    residual at the scale of ``gram``, ``weighted``, a faster :func:`weighted`, ``turn_to(other)``, that is
+    ``basis.T @ other.basis`` of the first modes, where all others are the same, and ``rep``, the rows themselves: what
+    is derived from those is shared between the nulls and the metrics of one representation, and told apart by ``name``,
+    ``length`` and the number of modes.
     """
 
     @property
@@ -42,6 +46,34 @@ class Modes(Protocol):
     @property
     def coefficients(self) -> F64:
         """The rows in that basis, ``(m, d)``."""
+
+
+@dataclass(frozen=True, eq=False)
+class ModeMatrix:
+    """A symmetric matrix with a row and a column for each mode, as sums over signs need it.
+
+    Attributes
+    ----------
+    diagonal : ndarray, shape (m,)
+    hollow : ndarray, shape (m, m)
+        What is beside the diagonal, over ``size``: in single precision beyond ``EXACT`` modes.
+    size : float
+        About its norm.
+    """
+
+    diagonal: F64
+    hollow: npt.NDArray[Any]
+    size: float
+
+
+def mode_matrix(matrix: F64) -> ModeMatrix:
+    """The parts of a symmetric matrix."""
+    # What is rounded to single precision moves a sum over signs by 1e-7 of its deviation.
+    hollow: npt.NDArray[Any] = matrix.astype(np.float64 if len(matrix) <= EXACT else np.float32)
+    np.fill_diagonal(hollow, 0.0)
+    size = float(np.linalg.norm(hollow))
+    hollow *= 1.0 / (size or 1.0)
+    return ModeMatrix(np.diagonal(matrix).copy(), hollow, size)
 
 
 def rows_of(view: Modes) -> Representation:
@@ -74,17 +106,29 @@ def gram_in(view: Modes, other: Modes) -> F64:
     """The mode Gram of ``view`` in the modes of ``other``: its own, where both have the same."""
     if same_basis(view.basis, other.basis):
         return mode_gram(view)
-    if view.basis.shape != other.basis.shape:
+    turn: F64 | None = view.turn_to(other) if hasattr(view, "turn_to") else None
+    if turn is None:
         turn = view.basis.T @ other.basis
         return np.asarray(turn.T @ mode_gram(view) @ turn, dtype=np.float64)
-    # Modes that both have are orthogonal to all others of either.
-    differing = np.flatnonzero((view.basis != other.basis).any(axis=0))
-    own = slice(differing[0], differing[-1] + 1)
-    turn = view.basis[:, own].T @ other.basis[:, own]
-    gram = mode_gram(view).copy()
-    gram[own] = turn.T @ gram[own]
-    gram[:, own] = gram[:, own] @ turn
+    gram, k = mode_gram(view).copy(), len(turn)
+    gram[:k] = turn.T @ gram[:k]
+    gram[:, :k] = gram[:, :k] @ turn
     return gram
+
+
+def kept(view: Modes, other: Modes, key: str, derive: Callable[[], T]) -> T:
+    """What is derived of ``view`` in the modes of ``other``: once a representation, where both have the same."""
+    if not same_basis(view.basis, other.basis):
+        return derive()
+    return rows_of(view).memo(f"convergence.{key}.{key_of(view)}", derive)
+
+
+def weighted(view: Modes, weights: F64) -> F64:
+    """``V' diag(weights) V`` with V the modes of ``view``, ``(m, m)``, a new array; weights are not negative."""
+    if hasattr(view, "weighted"):
+        found: F64 = view.weighted(weights)
+        return found
+    return product_weighted(view.basis, weights)
 
 
 def quadratic(signs: F64, form: F64) -> F64:
@@ -114,7 +158,7 @@ def quadratic(signs: F64, form: F64) -> F64:
     return np.asarray(float(np.trace(form)) + 2.0 * below, dtype=np.float64)
 
 
-def sign_moments(left: F64, right: F64) -> tuple[float, float, float, float, float]:
+def sign_moments(left: ModeMatrix, right: ModeMatrix) -> tuple[float, float, float, float, float]:
     """``s' F s`` with ``F = left * right`` entry by entry: its value without signs, and its moments over all signs.
 
     Under fair, independent signs s the mean is the trace of F, the variance ``2 |F0|^2`` and the third central moment
@@ -122,44 +166,36 @@ def sign_moments(left: F64, right: F64) -> tuple[float, float, float, float, flo
 
     Parameters
     ----------
-    left, right : ndarray, shape (m, m)
-        Symmetric.
+    left, right : ModeMatrix
+        Of m modes each.
 
     Returns
     -------
     tuple of float
         The sum of F, mean, standard deviation, skewness, and the effective number of modes, ``(sum r)^2 / sum r^2``
-        with r the row sums of squares of F0. All are exact, but that beyond ``EXACT`` modes the trace of the cube
-        is estimated by :func:`cube_trace`, always with the same probes.
+        with r the row sums of squares of F0. All are exact, but that beyond ``EXACT`` modes F0 has single precision and
+        the trace of its cube is estimated by :func:`cube_trace`, always with the same probes.
 
     Examples
     --------
     >>> both = np.array([[1.0, 0.5], [0.5, 1.0]])
-    >>> [round(value, 6) for value in sign_moments(both, np.ones((2, 2)))]
+    >>> [round(value, 6) for value in sign_moments(mode_matrix(both), mode_matrix(np.ones((2, 2))))]
     [3.0, 2.0, 1.0, 0.0, 2.0]
     """
-    m = len(left)
-    unit = np.empty((m, m), dtype=np.float64 if m <= EXACT else np.float32)
-    total, squares = 0.0, np.empty(m)
-    for start in range(0, m, ROWS):
-        some = slice(start, start + ROWS)
-        block = left[some] * right[some]
-        total += float(block.sum())
-        squares[some] = np.einsum("ij,ij->i", block, block)
-        unit[some] = block
-    diagonal = np.diagonal(left) * np.diagonal(right)
-    squares = np.clip(squares - diagonal**2, 0.0, None)
-    mean, size = float(diagonal.sum()), float(np.sqrt(squares.sum()))
-    if size <= 1e-12 * max(1.0, abs(mean)):
-        return total, mean, 0.0, 0.0, float(m)
-    np.fill_diagonal(unit, 0.0)
-    unit *= 1.0 / size
-    cubed = float(np.vdot(unit @ unit.T, unit)) if m <= EXACT else cube_trace(unit)
+    mean, scale = float(left.diagonal @ right.diagonal), left.size * right.size
+    form = left.hollow * right.hollow
+    total = mean + scale * float(form.sum(axis=1).sum(dtype=np.float64))
+    squares = np.einsum("ij,ij->i", form, form).astype(np.float64)
+    size = float(np.sqrt(squares.sum()))
+    if size * scale <= 1e-12 * max(1.0, abs(mean)):
+        return total, mean, 0.0, 0.0, float(len(form))
+    cubed = float(np.vdot(form @ form.T, form)) if len(form) <= EXACT else cube_trace(form, size)
     effective = size**4 / float(squares @ squares)
-    return total, mean, float(np.sqrt(2.0)) * size, float(2.0 * np.sqrt(2.0)) * cubed, effective
+    skewness = 2.0 * np.sqrt(2.0) * cubed / size**3
+    return total, mean, float(np.sqrt(2.0)) * size * scale, float(skewness), effective
 
 
-def cube_trace(matrix: npt.NDArray[Any]) -> float:
+def cube_trace(matrix: npt.NDArray[Any], norm: float = 1.0) -> float:
     """``tr(A^3)`` of a symmetric matrix from products with few fixed random signs.
 
     The mean of ``z'A^3 z`` over a dozen signs z, if they hardly differ, as where nothing stands out in A. Else by
@@ -168,7 +204,9 @@ def cube_trace(matrix: npt.NDArray[Any]) -> float:
     Parameters
     ----------
     matrix : ndarray, shape (m, m)
-        At Frobenius norm 1. The error was below .005 on every spectrum tried, unless few entries hold most of it.
+    norm : float
+        Its Frobenius norm. The error was below .005 of its cube on every spectrum tried, unless few entries hold most
+        of it.
 
     Returns
     -------
@@ -185,7 +223,7 @@ def cube_trace(matrix: npt.NDArray[Any]) -> float:
     """
     probes = _probes(len(matrix)).astype(matrix.dtype, copy=False)
     few = _cubes(matrix, probes[:, :FEW])
-    if float(few.std(ddof=1)) <= CUBE_ERROR * np.sqrt(FEW):
+    if float(few.std(ddof=1)) <= CUBE_ERROR * np.sqrt(FEW) * norm**3:
         return float(few.mean())
     held = np.linalg.qr(matrix @ probes[:, :SKETCH])[0]
     beside = probes[:, SKETCH:]

@@ -127,6 +127,37 @@ def basis_turn(numbers: tuple[int, ...], name: str, length: float) -> F64:
         return _turns(stationary_kernel(index_of(numbers, name), walk, length))
 
 
+@lru_cache(maxsize=64)
+def turn_between(numbers: tuple[int, ...], name: str, one: float, other: float) -> F64:
+    """``V'W`` of the first modes of curves of two lengths; all later modes are the same.
+
+    Parameters
+    ----------
+    numbers : tuple of int, length n
+    name : {"n", "log"}
+    one, other : float
+        Correlation lengths, or infinite.
+
+    Returns
+    -------
+    ndarray, shape (k, k)
+        k is the smaller of ``TURNED`` and n - 1.
+
+    Examples
+    --------
+    >>> numbers = tuple(range(9))
+    >>> bases = [order_basis(numbers, "n", length) for length in (2.0, WALK)]
+    >>> bool(np.allclose(turn_between(numbers, "n", 2.0, WALK), bases[0].T @ bases[1]))
+    True
+    """
+    k = min(TURNED, len(numbers) - 1)
+    left, right = (np.eye(k) if length == WALK else basis_turn(numbers, name, length) for length in (one, other))
+    with threadpool_limits(limits=1):
+        turn = left.T @ right
+    turn.setflags(write=False)
+    return np.asarray(turn, dtype=np.float64)
+
+
 def _turns(kernels: F64) -> F64:
     """Eigenvectors by falling eigenvalue, the largest entry of each positive."""
     modes = kernels.shape[-1]
@@ -171,6 +202,29 @@ def stationary_kernel(index: F64, modes: F64, length: float) -> F64:
     bands[1, 1:] += np.exp(-2.0 * gaps) * beside
     kernel = modes.T @ solveh_banded(bands, modes)
     return np.asarray((kernel + kernel.T) / 2.0, dtype=np.float64)
+
+
+def product_weighted(basis: F64, weights: F64) -> F64:
+    """``V' diag(w) V``.
+
+    Parameters
+    ----------
+    basis : ndarray, shape (n, m)
+        V.
+    weights : ndarray, shape (n,)
+        w, not negative.
+
+    Returns
+    -------
+    ndarray, shape (m, m)
+
+    Examples
+    --------
+    >>> product_weighted(np.array([[1.0, 1.0], [1.0, -1.0]]), np.array([4.0, 1.0])).tolist()
+    [[5.0, 3.0], [3.0, 5.0]]
+    """
+    half = np.sqrt(weights)[:, None] * basis
+    return np.asarray(half.T @ half, dtype=np.float64)
 
 
 @dataclass(frozen=True, eq=False)

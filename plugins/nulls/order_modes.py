@@ -18,7 +18,13 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom import Incompatible, Representation
-from numgeom_plugins.nulls.order_basis import WALK, basis_turn, order_basis, stationary_curves
+from numgeom_plugins.nulls.cosine_modes import (
+    gram_by_cosines,
+    modes_by_cosines,
+    rows_by_cosines,
+    weighted_by_cosines,
+)
+from numgeom_plugins.nulls.order_basis import WALK, order_basis, product_weighted, stationary_curves, turn_between
 
 F64 = npt.NDArray[np.float64]
 
@@ -51,11 +57,15 @@ class OrderModesView:
     basis: F64
     length: float
 
+    @property
+    def dropped(self) -> int:
+        """How many smooth modes are left out."""
+        return len(self.basis) - 1 - int(self.basis.shape[1])
+
     @cached_property
     def coefficients(self) -> F64:
         """The rows in that basis, ``(m, d)``."""
-        q = len(self.basis) - 1 - self.basis.shape[1]
-        return _modes_of(self.rep, self.rep.workspace.centred, self.name, q, self.length)
+        return _modes_of(self.rep, self.rep.workspace.centred, self.name, self.dropped, self.length)
 
     @cached_property
     def observed(self) -> Representation:
@@ -65,7 +75,7 @@ class OrderModesView:
     @property
     def gram(self) -> F64:
         """Inner products of the modes, ``(m, m)``, at unit norm; see :func:`mode_gram`."""
-        return mode_gram(self.rep, self.name, len(self.basis) - 1 - self.basis.shape[1], self.length)
+        return mode_gram(self.rep, self.name, self.dropped, self.length)
 
     @property
     def squared_norms(self) -> F64 | None:
@@ -73,10 +83,9 @@ class OrderModesView:
 
         With L the smooth modes, those of ``(I - LL') G (I - LL')``: no product of two large matrices.
         """
-        modes = self.basis.shape[1]
 
         def derive() -> F64 | None:
-            smooth = order_basis(_numbers(self.rep), self.name, self.length)[:, : len(self.basis) - 1 - modes]
+            smooth = order_basis(_numbers(self.rep), self.name, self.length)[:, : self.dropped]
             gram = self.rep.workspace.gram
             across = gram @ smooth
             norms = np.diagonal(gram) - 2.0 * np.einsum("ij,ij->i", across, smooth)
@@ -86,7 +95,26 @@ class OrderModesView:
                 return None
             return np.asarray(np.clip(norms, 0.0, None) * (np.trace(self.gram) / total), dtype=np.float64)
 
-        return self.rep.memo(f"nulls.squared_norms.{self.name}.{modes}.{self.length}", derive)
+        return self.rep.memo(f"nulls.squared_norms.{self.name}.{self.dropped}.{self.length}", derive)
+
+    def weighted(self, weights: F64) -> F64:
+        """``V' diag(weights) V`` of the modes V, ``(m, m)``; weights are ``(n,)`` and not negative."""
+        if _by_cosines(self.rep, self.name):
+            every = weighted_by_cosines(weights, _numbers(self.rep), self.length)
+            return every[self.dropped :, self.dropped :]
+        return product_weighted(self.basis, weights)
+
+    def turn_to(self, other: object) -> F64 | None:
+        """``V'W`` with W the modes of another view: of those that stationary curves turn, the others being the same.
+
+        None where the other has no such modes.
+        """
+        if not isinstance(other, OrderModesView) or other.name != self.name or other.basis.shape != self.basis.shape:
+            return None
+        numbers = _numbers(self.rep)
+        if _numbers(other.rep) != numbers:
+            return None
+        return turn_between(numbers, self.name, self.length, other.length)[self.dropped :, self.dropped :]
 
     def signs(self, rng: np.random.Generator) -> F64:
         """One fair sign a mode, ``(m,)``: those that :meth:`draw` uses with the same generator."""
@@ -198,8 +226,12 @@ def fitted_length(rep: Representation, q: int) -> float:
         seen = max(curves.modes.shape[1] - q, 0)
 
         def every() -> F64:
-            coefficients = curves.modes.T @ (rep.workspace.centred / np.sqrt(rep.workspace.energy))
-            return np.asarray(coefficients @ coefficients.T, dtype=np.float64)
+            work = rep.workspace
+            found = curves.modes.T @ (work.gram @ curves.modes) / work.energy
+            if float(np.diagonal(found).min()) < SMALLEST_MODE:
+                coefficients = curves.modes.T @ (work.centred / np.sqrt(work.energy))
+                found = coefficients @ coefficients.T
+            return np.asarray(found, dtype=np.float64)
 
         return curves.length(gram[:seen, :seen], every)
 
@@ -259,8 +291,7 @@ def _transformed(rep: Representation, name: str, q: int, length: float) -> F64:
 
     gram, numbers = rep.workspace.gram / rep.workspace.energy, _numbers(rep)
     if _by_cosines(rep, name):
-        half = modes_by_cosines(gram, numbers, length)
-        return np.ascontiguousarray(modes_by_cosines(half.T, numbers, length)[q:, q:])
+        return np.ascontiguousarray(gram_by_cosines(gram, numbers, length)[q:, q:])
     basis = order_basis(numbers, name, length)[:, q:]
     # Half of the symmetric G, by a triangular product: V'GV = W + W' with W = V'TV.
     np.fill_diagonal(gram, 0.5 * np.diagonal(gram))
@@ -278,71 +309,6 @@ def _modes_of(rep: Representation, rows: F64, name: str, q: int, length: float) 
     if _by_cosines(rep, name):
         return modes_by_cosines(rows, _numbers(rep), length)[q:]
     return np.asarray(residual_modes(rep, name, q, length).T @ rows, dtype=np.float64)
-
-
-def modes_by_cosines(rows: F64, numbers: tuple[int, ...], length: float) -> F64:
-    """``V'X`` for all modes in n of consecutive numbers: a cosine transform, and the turn of a stationary curve.
-
-    Parameters
-    ----------
-    rows : ndarray, shape (n, d)
-    numbers : tuple of int
-    length : float
-        Of a stationary curve, or infinite.
-
-    Returns
-    -------
-    ndarray, shape (n - 1, d)
-
-    Examples
-    --------
-    >>> rows = np.random.default_rng(0).standard_normal((6, 2))
-    >>> modes = modes_by_cosines(rows, tuple(range(6)), WALK)
-    >>> bool(np.allclose(modes, order_basis(tuple(range(6)), "n").T @ rows))
-    True
-    """
-    from scipy.fft import dct
-
-    modes: F64 = dct(rows, axis=0, norm="ortho")[1:]
-    # Every cosine is positive at the first number.
-    modes *= np.sign(order_basis(numbers, "n")[0])[:, None]
-    if length != WALK:
-        turn = basis_turn(numbers, "n", length)
-        modes[: len(turn)] = turn.T @ modes[: len(turn)]
-    return modes
-
-
-def rows_by_cosines(coefficients: F64, numbers: tuple[int, ...], length: float) -> F64:
-    """``V C`` for the last modes in n of consecutive numbers: the inverse of :func:`modes_by_cosines`.
-
-    Parameters
-    ----------
-    coefficients : ndarray, shape (m, d)
-        C, of the last m modes.
-    numbers : tuple of int, length n
-    length : float
-
-    Returns
-    -------
-    ndarray, shape (n, d)
-
-    Examples
-    --------
-    >>> coefficients = np.random.default_rng(0).standard_normal((3, 2))
-    >>> rows = rows_by_cosines(coefficients, tuple(range(6)), WALK)
-    >>> bool(np.allclose(rows, order_basis(tuple(range(6)), "n")[:, 2:] @ coefficients))
-    True
-    """
-    from scipy.fft import idct
-
-    every = np.zeros((len(numbers), coefficients.shape[1]))
-    every[len(numbers) - len(coefficients) :] = coefficients
-    modes = every[1:]
-    if length != WALK:
-        turn = basis_turn(numbers, "n", length)
-        modes[: len(turn)] = turn @ modes[: len(turn)]
-    modes *= np.sign(order_basis(numbers, "n")[0])[:, None]
-    return np.asarray(idct(every, axis=0, norm="ortho", overwrite_x=True), dtype=np.float64)
 
 
 def residual_modes(rep: Representation, name: str, q: int, length: float = WALK) -> F64:
