@@ -1,10 +1,10 @@
-"""Whole convergence tables against their limit, in one run: python benchmarks/convergence.py [--models 8] [--peers].
+"""Whole convergence tables against their limit, in one run: python benchmarks/convergence.py [--models 8] [--no-peers].
 
 The limit of a Gram-based metric is one centred Gram a model plus one matrix product over all flattened Grams; of
 RSA by ranks that plus ranking each distance matrix once; of Procrustes and SVCCA the thin factor of each model
 and the singular values of one (r, r) product a pair. ``--nulls`` adds what a table costs with its row-permutation
-null (closed form) and with its order-mode null, over the table without. ``--peers`` scores the same pairs with
-netrep and rsatoolbox, where they are installed.
+null (closed form) and with its order-mode null, over the table without. The same pairs are scored with netrep
+and rsatoolbox where they are installed (``--no-peers``: not).
 
 Every number is processor time of one thread, the smallest of some repeats, and only ratios within one run mean
 anything; the load of the machine is printed beside them. ``score_matrix`` gives, bit for bit, what scoring pair by
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--metrics", nargs="*", default=[*GRAM, *RANKED, *FACTOR])
     parser.add_argument("--nulls", nargs="*", default=[], help=f"metrics to calibrate, such as {' '.join(CALIBRATED)}")
     parser.add_argument("--draws", type=int, nargs="+", default=[200])
-    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     options = parser.parse_args()
     rng = np.random.default_rng(0)
     with threadpool_limits(limits=1):

@@ -124,7 +124,8 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
     UnknownName, RegistryError, NumberSetError
         On the first name that nothing provides, or two models of one name.
     """
-    check_steps(suite.preprocess)
+    steps = tuple(step for step in suite.preprocess if step != RAW)
+    check_steps(steps)
     models, unknown = _models(suite, registry, catalog)
     seen: dict[str, ModelSpec] = {}
     for model in models:
@@ -164,7 +165,7 @@ def resolve(name: str, suite: SuiteEntry, registry: Registry, catalog: Catalog) 
         nulls=_distinct(nulls if suite.nulls else catalog.nulls.defaults()),
         controls=_distinct(catalog.nulls.choose(text) for text in suite.controls),
         render=_distinct(map(catalog.renderers.choose, suite.render)),
-        preprocess=tuple(suite.preprocess),
+        preprocess=steps,
         draws=suite.draws,
         seed=suite.seed,
     )

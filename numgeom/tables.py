@@ -16,6 +16,8 @@ from numgeom.errors import NumgeomError, UnknownName
 
 OF_A_NULL = ("null", "draws", "null_value", "null_mean", "null_sd", "excess", "z", "p", "q", "calibrated")
 POOLED = "W-POOLED"
+# Columns of a score beside its value, where some pair of a table has them.
+BESIDE = ("lo", "hi")
 DIRECTION = {"higher_is_closer": "higher is closer", "lower_is_closer": "lower is closer"}
 
 
@@ -137,7 +139,8 @@ def convergence_tables(part: pd.DataFrame, numbers: str, nulls: Mapping[str, Any
     for (metric, reducer, chain), group in _grouped(part, ["metric", "reducer", "preprocess"]):
         space = "" if reducer in ("", "none") else f" on {reducer}"
         space += "" if chain in ("", "none") else f" after {chain}"
-        rows = [_pair_row(pair, nulls) for _, pair in _grouped(group, ["a", "b"])]
+        rows = pd.DataFrame([_pair_row(pair, nulls) for _, pair in _grouped(group, ["a", "b"])])
+        rows = rows.drop(columns=[name for name in BESIDE if rows[name].isna().all()])
         direction = DIRECTION.get(str(group["direction"].iloc[0]), "")
         title = f"{metric}{space}, numbers {numbers} ({direction})"
         notes = _legend(group, nulls)
@@ -146,7 +149,7 @@ def convergence_tables(part: pd.DataFrame, numbers: str, nulls: Mapping[str, Any
                 file_stem("convergence", metric, reducer, chain, numbers),
                 "convergence",
                 title,
-                pd.DataFrame(rows),
+                rows,
                 notes,
             )
         )
@@ -225,9 +228,13 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
         "b": first["b"],
         "n": first["n"],
         "value": scored.iloc[0] if len(scored) else np.nan,
+        **{name: pair[name].dropna().iloc[0] if pair[name].notna().any() else np.nan for name in BESIDE},
     }
     for _, held in pair.iterrows():
         if held["null"]:
+            if held["null_value"] != held["value"] and np.isfinite(_number(held["null_value"]) or np.nan):
+                # What is held against this null is not the score, but that of a residual.
+                row[f"{held['null']} value"] = held["null_value"]
             row.update({f"{held['null']} {name}": held[name] for name in ("excess", "z", "p")})
     statuses = sorted({str(status) for status in pair["status"]} - {"ok"})
     row["verdict"] = _verdict(pair, nulls) if len(scored) else ", ".join(statuses)
@@ -361,6 +368,8 @@ def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
         drawn = group[group["null"] != ""].groupby("null", sort=False)["draws"].max()
         notes += [f"Draws: {', '.join(f'{name} {count}' for name, count in drawn.items())}."] if len(drawn) else []
     if group["kind"].iloc[0] == "convergence":
+        if group["lo"].notna().any():
+            notes.append("lo, hi: 95 % interval of the value, from blocks of numbers left out in turn (jackknife).")
         for name, of_null in group[group["p"].notna()].groupby("null", sort=False):
             counts = of_null["draws"][of_null["draws"] > 0]
             if 0 < len(counts) < len(of_null):

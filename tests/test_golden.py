@@ -29,12 +29,11 @@ SPECS = {card.name: card for card in numgeom_convergence_metrics()}
 CASES = ("a_gaussian", "b_rot_scale_shift", "c_helix", "d_wide", "e_degenerate", "f_fourier")
 MAP: dict[str, dict[str, Any]] = tomllib.loads((Path(__file__).parent / "golden_map.toml").read_text())
 OFFERED = [quantity for quantity, entry in MAP.items() if "metric" in entry]
-TRANSFORMS: dict[str, Callable[[float, Mapping[str, Any]], float]] = {
-    "cos": lambda value, _: math.cos(value),
-    "one_minus": lambda value, _: 1.0 - value,
-    "square": lambda value, _: value**2,
-    "sqrt": lambda value, _: math.sqrt(value),
-    "times_k": lambda value, params: value * params["k"],
+TRANSFORMS: dict[str, Callable[[float], float]] = {
+    "cos": math.cos,
+    "one_minus": lambda value: 1.0 - value,
+    "square": lambda value: value**2,
+    "sqrt": math.sqrt,
 }
 
 
@@ -70,10 +69,8 @@ def ours(golden: Golden, case: str, quantity: str, params: Mapping[str, Any]) ->
     full = spec.with_params({**entry.get("params", {}), **params})
     metric = make_metric(spec, full)
     a, b = golden.sides(case)
-    if entry.get("swap"):
-        a, b = b, a
     value = float(metric.score(metric.prepare(a), metric.prepare(b)))
-    return float(TRANSFORMS[entry["transform"]](value, full)) if "transform" in entry else value
+    return float(TRANSFORMS[entry["transform"]](value)) if "transform" in entry else value
 
 
 def records(golden: Golden, case: str, quantity: str) -> list[Mapping[str, Any]]:
@@ -110,7 +107,7 @@ def test_the_map_names_every_quantity_and_nothing_else(golden: Golden) -> None:
 def test_every_table_of_the_map_offers_a_metric_or_says_why_not() -> None:
     for quantity, entry in MAP.items():
         assert ("metric" in entry) != ("reason" in entry), quantity
-        allowed = {"metric", "params", "transform", "swap", "others"} if "metric" in entry else {"reason"}
+        allowed = {"metric", "params", "transform", "others"} if "metric" in entry else {"reason"}
         assert set(entry) <= allowed, quantity
         assert len(entry.get("reason", "x" * 40)) >= 40, quantity
         for other in entry.get("others", []):

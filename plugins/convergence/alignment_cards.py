@@ -192,6 +192,7 @@ def _columns() -> list[ConvergenceSpec]:
             reference=LI,
             range=(-1.0, 1.0),
             invariant_to=COLUMNS,
+            saturates=True,
         ),
         ConvergenceSpec(
             name="correlation_match_soft",
@@ -200,6 +201,7 @@ def _columns() -> list[ConvergenceSpec]:
             reference=f"{LI}; Khosla & Williams 2024, arXiv:2311.09466",
             range=(-1.0, 1.0),
             invariant_to=COLUMNS,
+            saturates=True,
         ),
         ConvergenceSpec(
             name="rowwise_cosine",
@@ -250,6 +252,7 @@ def _predictivity() -> list[ConvergenceSpec]:
             summary="in-sample R2 of least squares, second model from the first; 1 for any models with d >= n - 1",
             target=f"{HERE}.predictivity:InSamplePredictivity",
             reference="Kornblith et al. 2019, arXiv:1905.00414",
+            params={"reverse": False},
             range=(0.0, 1.0),
             symmetric=False,
             invariant_to=SHAPE,

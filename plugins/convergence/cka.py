@@ -25,7 +25,8 @@ from numgeom_plugins.convergence.trace import F64, TraceMetric, no_contrast
 class LinearCKA(TraceMetric):
     """Biased linear CKA, ``||Xc'Yc||_F^2 / (||Xc'Xc||_F ||Yc'Yc||_F)``, in [0, 1].
 
-    Independent Gaussian clouds score about ``sqrt(d d' / ((d + n)(d' + n)))``: 0.80 at n = 1000, d = 4096.
+    Independent Gaussian clouds score about ``sqrt(d d' / ((d + n)(d' + n)))``: 0.80 at n = 1000, d = 4096. Peers that
+    differ: ``cka_depcols`` of Aristotelian is 0 for a rotated copy, where any CKA is 1, and above 1 for noisy ones.
     Invariant to rotation, isotropic scale and translation.
 
     References
@@ -80,8 +81,10 @@ class LinearCKA(TraceMetric):
 class DebiasedCKA(TraceMetric):
     """Linear CKA with the unbiased HSIC of Song et al. in numerator and denominator, in [-1, 1].
 
-    With ``K*`` the U-centred Gram (zero diagonal, zero row sums), ``HSIC_u(K, L) = <K*, L*> / (n (n - 3))``;
-    the score is the cosine of ``K*`` and ``L*``. Its expectation is about 0 for unrelated clouds at any width.
+    With ``K*`` the U-centred Gram (zero diagonal, zero row sums), ``HSIC_u(K, L) = <K*, L*> / (n (n - 3))``; the
+    score is the cosine of ``K*`` and ``L*``. Its expectation is about 0 for unrelated clouds at any width. Peers that
+    differ: repsim of PyPI divides by the *biased* self-HSIC, so that a model scores .83 with a rotated copy of
+    itself; platonic-rep adds 1e-6 to the denominator; one of three estimators of Aristotelian is off by up to 6e-5.
     Invariant to rotation, isotropic scale and translation; n >= 4.
 
     References

@@ -124,10 +124,12 @@ class _Coherence(MatrixCorrelation):
 class LinearCoherence(_Coherence):
     """Order-mode coherence in n: ``<Kx, Ky> / (|Kx| |Ky|)`` of the cosines between modes, in [-1, 1].
 
-    The rows are written in the modes of the centred random-walk kernel in n, the first q modes are dropped,
-    each remaining mode gets unit length, and K holds the cosines of all pairs of different modes. Unrelated
-    curves, however smooth, score about 0; codes, digit classes and helices tie modes together.
-    Invariant to rotation, isotropic scale and translation.
+    The rows are written in the modes of the centred random-walk kernel in n, the first q modes are dropped, each
+    remaining mode gets unit length, and K holds the cosines of all pairs of different modes. Unrelated random walks
+    in n score about 0; codes, digit classes and helices tie modes together. Curves that are no walks in n, such as
+    walks in log n, tie the modes in n as well, alike in both models: read the p of ``order_modes``, not the score
+    alone. That null scores each index in its own modes, of a fitted stationary curve where the rows look like one, so
+    its value (``null_value``) may be another one than this. Invariant to rotation, isotropic scale and translation.
 
     Parameters
     ----------
@@ -151,7 +153,9 @@ class LinearCoherence(_Coherence):
 class LogCoherence(_Coherence):
     """Order-mode coherence in log(n + 1): as :class:`LinearCoherence`, with the modes of a walk in log(n + 1).
 
-    Range [-1, 1]. Invariant to rotation, isotropic scale and translation.
+    Only walks in log n score about 0 for being unrelated: walks in n and stationary curves score up to .5. The null
+    ``order_modes`` holds each index against itself and takes the larger p, so it is the same for both coherences. Range
+    [-1, 1]. Invariant to rotation, isotropic scale and translation.
 
     Parameters
     ----------

@@ -94,7 +94,7 @@ def cards() -> list[ConvergenceSpec]:
         *(
             ConvergenceSpec(
                 name=f"order_mode_coherence_{basis}",
-                summary=f"agreement of the order modes in {index}, each mode at unit length: 0 for unrelated curves",
+                summary=f"agreement of the order modes in {index}, each at unit length; 0 for unrelated walks in it",
                 target=f"{_HERE}.coherence:{kind}",
                 params={"q": 20},
                 range=(-1.0, 1.0),

@@ -59,10 +59,20 @@ def cards() -> list[ConvergenceSpec]:
             range=(0.0, 1.0),
             symmetric=not name.startswith("cycle"),
             invariant_to=ANGLES,
+            saturates=name == "second_order_cosine",
         )
         for name, place, summary, reference in by_neighbours
     ]
     found += [
+        ConvergenceSpec(
+            name="lcs_knn_length_inner_product",
+            summary="length of the longest common subsequence of the neighbour lists",
+            target=f"{HERE}.neighbour_lists:LCSLength",
+            reference=huh,
+            params={"k": 10},
+            range=(0.0, INFINITY),
+            invariant_to=ANGLES,
+        ),
         ConvergenceSpec(
             name="jaccard_knn_euclidean",
             summary="Jaccard index of the nearest neighbours by Euclidean distance",

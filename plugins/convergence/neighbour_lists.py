@@ -97,7 +97,7 @@ class RankKNN(_Ranked):
 class LCSKNN(_Ranked):
     """Mean length of the longest common subsequence of the neighbour lists by inner product, over k, in [0, 1].
 
-    platonic-rep returns the length itself, k times this. Invariant to rotation and isotropic scale.
+    platonic-rep returns the length itself, ``lcs_knn_length_inner_product``. Invariant to rotation and isotropic scale.
 
     Parameters
     ----------
@@ -132,6 +132,36 @@ class LCSKNN(_Ranked):
                 skipped = np.maximum(longest[r, s + 1], longest[r + 1, s])
                 longest[r + 1, s + 1] = np.where(same[:, r, s], longest[r, s] + 1, skipped)
         return np.asarray(longest[k, k] / k, dtype=np.float64)
+
+
+class LCSLength(LCSKNN):
+    """Mean length of the longest common subsequence of the neighbour lists by inner product, in [0, k].
+
+    As platonic-rep gives it; over k it is ``lcs_knn_inner_product``. Invariant to rotation and isotropic scale.
+
+    Parameters
+    ----------
+    k : int
+        Neighbours of a row, from 1 to n - 1.
+
+    References
+    ----------
+    Huh, Cheung, Wang & Isola 2024, arXiv:2405.07987 (code).
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).standard_normal((6, 3))
+    >>> metric = LCSLength(k=2)
+    >>> state = metric.prepare(Representation(rows, np.arange(6)))
+    >>> metric.score(state, state)
+    2.0
+    """
+
+    name = "lcs_knn_length_inner_product"
+
+    def agreement(self, same: npt.NDArray[np.bool_]) -> F64:
+        """Length of the longest common subsequence."""
+        return super().agreement(same) * self.k
 
 
 class EditKNN(LCSKNN):

@@ -42,6 +42,11 @@ class InSamplePredictivity:
     grows by about d / n in all others: use ``linear_predictivity``. ReSi scores the other direction, X from Y.
     Invariant to rotation, isotropic scale and translation of both, and to every linear map of the first.
 
+    Parameters
+    ----------
+    reverse : bool
+        Predict the first model from the second, as ReSi does.
+
     References
     ----------
     Kornblith, Norouzi, Lee & Hinton 2019, arXiv:1905.00414.
@@ -56,6 +61,9 @@ class InSamplePredictivity:
     1.0
     """
 
+    def __init__(self, reverse: bool = False) -> None:
+        self.reverse = reverse
+
     def prepare(self, rep: Representation) -> Rows:
         """Basis and rows, neither wider than n.
 
@@ -68,14 +76,16 @@ class InSamplePredictivity:
         return Rows(rep.workspace.thin[0], narrow(rep.workspace.centred) / np.sqrt(rep.workspace.energy))
 
     def score(self, a: Rows, b: Rows) -> float:
-        """Explained share of the variance of ``b``."""
+        """Explained share of the variance of ``b``, or of ``a``."""
         require_aligned(len(a.left), len(b.left))
-        return float(np.clip(np.square(a.left.T @ b.rows).sum(), 0.0, 1.0))
+        given, predicted = (b.left, a.rows) if self.reverse else (a.left, b.rows)
+        return float(np.clip(np.square(given.T @ predicted).sum(), 0.0, 1.0))
 
     def permuted(self, a: Rows, b: Rows, permutations: I64) -> F64:
         """Scores with the rows of ``b`` in each of the orders ``permutations``, ``(draws, n)``."""
         require_aligned(len(a.left), len(b.left))
-        values = [np.square(a.left.T @ b.rows[order]).sum() for order in permutations]
+        fixed, moved = (a.rows, b.left) if self.reverse else (a.left, b.rows)
+        values = [np.square(fixed.T @ moved[order]).sum() for order in permutations]
         return np.clip(np.array(values, dtype=np.float64), 0.0, 1.0)
 
 

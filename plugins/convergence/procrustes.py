@@ -72,7 +72,8 @@ class _Procrustes(ABC):
 class AngularProcrustes(_Procrustes):
     """``arccos ||A'B||_*`` of the centred, normalised rows: a metric on shapes, in [0, pi/2] radians.
 
-    Widths may differ. Invariant to rotation, isotropic scale and translation.
+    Widths may differ. Peers that differ: nnsrm_neurips18 hands over transposed matrices and so rotates numbers into one
+    another; modelsym gives a rotated copy .63, not 1. Invariant to rotation, isotropic scale and translation.
 
     References
     ----------

@@ -261,10 +261,14 @@ METRICS: dict[str, type[Any]] = {
         *(variant(kind, distances.EUCLIDEAN) for kind in _EVERY if kind not in (Pearson, Spearman)),
         # Ranks of squared distances are those of distances; their whitened cosine is linear CKA.
         *(variant(kind, distances.SQUARED_EUCLIDEAN) for kind in (Pearson, Cosine, WhitenedPearson)),
-        *(variant(kind, distances.COSINE) for kind in _EVERY if kind not in (Pearson, Spearman)),
+        *(variant(kind, distances.COSINE) for kind in (*_EVERY, RDMDistance) if kind not in (Pearson, Spearman)),
         *(variant(kind, distances.CORRELATION) for kind in (*_EVERY, RDMDistance)),
-        *(variant(kind, distances.CENTRED_CORRELATION) for kind in (Pearson, Spearman)),
-        variant(Pearson, distances.GAUSSIAN),
+        *(variant(kind, distances.CENTRED_CORRELATION) for kind in (*_EVERY, RDMDistance)),
+        # Ranks of Gaussian distances are those of distances.
+        *(
+            variant(kind, distances.GAUSSIAN)
+            for kind in (Pearson, Cosine, WhitenedPearson, WhitenedCosine, RDMDistance)
+        ),
     )
 }
 

@@ -14,6 +14,7 @@ class Compared(NamedTuple):
     name: str
     words: str
     lowest: float = -1.0
+    saturates: bool = False
 
 
 PEARSON = Compared("pearson", "Pearson correlation")
@@ -23,10 +24,10 @@ RANKS = (
     Compared("tau_a", "Kendall's tau-a"),
     Compared("rho_a", "Spearman's rho-a"),
 )
-COSINE = Compared("cosine", "cosine (any two RDMs score high)", 0.0)
+COSINE = Compared("cosine", "cosine (any two RDMs score high)", 0.0, saturates=True)
 WHITENED = (
     Compared("whitened_pearson", "whitened Pearson correlation"),
-    Compared("whitened_cosine", "whitened cosine"),
+    Compared("whitened_cosine", "whitened cosine", saturates=True),
 )
 MORE = (*RANKS, COSINE, *WHITENED)
 
@@ -36,8 +37,8 @@ GRID = (
     ("sqeuclidean", "squared Euclidean distances", SHAPE, (PEARSON, COSINE, WHITENED[0])),
     ("cosine", "cosine distances", ANGLES, MORE),
     ("correlation", "correlation distances over the columns", ROWS, (PEARSON, SPEARMAN, *MORE)),
-    ("correlation_centred", "correlation distances of centred rows", COLUMNS, (PEARSON, SPEARMAN)),
-    ("gaussian", "Gaussian distances", SHAPE, (PEARSON,)),
+    ("correlation_centred", "correlation distances of centred rows", COLUMNS, (PEARSON, SPEARMAN, *MORE)),
+    ("gaussian", "Gaussian distances", SHAPE, (PEARSON, COSINE, *WHITENED)),
 )
 
 
@@ -54,19 +55,25 @@ def cards() -> list[ConvergenceSpec]:
             reference=source,
             range=(compared.lowest, 1.0),
             invariant_to=invariant_to,
+            saturates=compared.saturates,
         )
         for rdm, words, invariant_to, comparisons in GRID
         for compared in comparisons
     ]
     lengths: dict[str, Any] = {"direction": "lower_is_closer", "range": (0.0, INFINITY)}
     found += [
-        ConvergenceSpec(
-            name="rsa_l2_correlation",
-            summary="Euclidean distance of the correlation distances of all pairs of numbers",
-            target=f"{HERE}.rdm:rsa_l2_correlation",
-            reference=resi,
-            invariant_to=ROWS,
-            **lengths,
+        *(
+            ConvergenceSpec(
+                name=f"rsa_l2_{rdm}",
+                summary=f"Euclidean distance of the {words} of all pairs of numbers",
+                target=f"{HERE}.rdm:rsa_l2_{rdm}",
+                reference=resi,
+                invariant_to=invariant_to,
+                **lengths,
+            )
+            for rdm, words, invariant_to, _ in GRID
+            # Of distances it is rsm_norm_difference_frobenius over the root of 2.
+            if rdm not in ("euclidean", "sqeuclidean")
         ),
         ConvergenceSpec(
             name="rsa_bures_correlation",

@@ -49,9 +49,11 @@ def cards() -> list[GeometrySpec]:
         GeometrySpec(
             name="reference_geometry",
             default=4,
-            summary="Debiased CKA with a line, log line, helix, digits and Levenshtein, and their shares of the Gram",
+            summary="Debiased CKA with a line, log line, helix, digits, Levenshtein, frequency; shares of the Gram",
             reference="Kantamneni & Tegmark 2025, arXiv:2502.00873 (helix); Marjieh et al. 2025, arXiv:2502.01540",
+            version=2,
             target="numgeom_plugins.geometry.reference:ReferenceGeometry",
+            params={"counts": ""},
             range=(-1.0, 1.0),
             min_numbers=10,
             invariant_to=RIGID | {"permutation"},
