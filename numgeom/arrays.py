@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -18,7 +18,7 @@ from numgeom.preprocess import preprocess as apply_chain
 from numgeom.registry import open_catalog
 from numgeom.representation import Representation
 from numgeom.singles import reduce as reduce_representation
-from numgeom.specs import ConvergenceSpec
+from numgeom.specs import NAME, ConvergenceSpec
 
 
 def reduce(
@@ -97,7 +97,7 @@ class Score:
 
 
 def score(
-    metric: str,
+    metric: str | ConvergenceSpec | Callable[..., float],
     X: npt.ArrayLike | Representation,
     Y: npt.ArrayLike | Representation,
     *,
@@ -112,7 +112,9 @@ def score(
 
     Parameters
     ----------
-    metric : str
+    metric : str, ConvergenceSpec or callable
+        A name; or one of your own: a card, or a plain function ``(rep_a, rep_b, **params) -> float`` that is higher
+        for what is closer.
     X, Y : array_like, shapes (n, d) and (n, e), or Representation
         Row ``i`` of both belongs to ``numbers[i]``.
     numbers : array_like of int, shape (n,), optional
@@ -142,11 +144,16 @@ def score(
     >>> result = score("procrustes_angular", X, 2 * X + 1, nulls=["row_permutation"], draws=99)
     >>> round(result.value, 6), result.nulls["row_permutation"].p
     (0.0, 0.01)
+    >>> def same_sign(a, b):
+    ...     return float(np.mean(np.sign(a.matrix) == np.sign(b.matrix)))
+    >>> result = score(same_sign, X, 2 * X, nulls=["row_permutation"], draws=99)
+    >>> result.value, result.nulls["row_permutation"].p
+    (1.0, 0.01)
     """
     if draws < 1:
         raise NumgeomError(f"draws must be at least 1; got {draws}.")
     catalog = _catalog()
-    choice = _with_params(catalog.convergence.choose(metric), params)
+    choice = _metric(catalog, metric, params)
     chain = as_names(preprocess) or []
     reps = [apply_chain(_representation(rows, numbers), chain) for rows in (X, Y)]
     if not np.array_equal(reps[0].numbers, reps[1].numbers):
@@ -190,6 +197,25 @@ def _with_params(choice: Choice[Any], params: Mapping[str, Any]) -> Choice[Any]:
     return Choice(
         spec, spec.with_params({**choice.params, **params}), choice.label, choice.plugin, choice.plugin_version
     )
+
+
+def _metric(
+    catalog: Catalog, metric: str | ConvergenceSpec | Callable[..., float], params: Mapping[str, Any]
+) -> Choice[ConvergenceSpec]:
+    """A metric that is named, or given."""
+    if isinstance(metric, str):
+        return _with_params(catalog.convergence.choose(metric), params)
+    if not isinstance(metric, ConvergenceSpec):
+        if not callable(metric):
+            raise NumgeomError(
+                f"a metric is a name, a ConvergenceSpec or a function of two representations, not {metric!r}; "
+                "see numgeom list metrics."
+            )
+        name = str(getattr(metric, "__name__", ""))
+        metric = ConvergenceSpec(
+            name=name if NAME.match(name) else "function", summary="a function", target=metric, params=dict(params)
+        )
+    return Choice(metric, metric.with_params(dict(params)), metric.name, "given", "")
 
 
 def _representation(rows: npt.ArrayLike | Representation, numbers: npt.ArrayLike | None) -> Representation:

@@ -10,12 +10,14 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
 import numgeom
+from numgeom import ConvergenceSpec, Representation
 from numgeom.api import Session
 from numgeom.errors import NumgeomError, RegistryError, UnknownName
 from numgeom.results import COLUMNS
@@ -391,6 +393,27 @@ def test_a_killed_run_resumes_where_it_was(plugin_dir: Path, tmp_path: Path) -> 
     assert study.manifest["cells"] == {"computed": 10 - kept, "cached": kept}
     fresh = compare(plugin_dir, models, metrics="nearness", nulls="row_permutation", cache=False)
     pd.testing.assert_frame_equal(study.frame, fresh.frame)
+
+
+def test_a_plain_function_is_scored_beside_any_null() -> None:
+    def agreement(a: Representation, b: Representation, power: int = 1) -> float:
+        return float(np.corrcoef(a.workspace.gram.ravel() ** power, b.workspace.gram.ravel() ** power)[0, 1])
+
+    rng = np.random.default_rng(0)
+    rows = rng.standard_normal((60, 5))
+    near, nulls = rows + rng.standard_normal((60, 5)), ["row_permutation", "order_modes"]
+    found = numgeom.score(agreement, rows, near, nulls=nulls, draws=49)
+    assert set(found.nulls) == set(nulls)
+    assert all(held.p == 0.02 and held.excess > 0.05 and np.isfinite(held.calibrated) for held in found.nulls.values())
+    assert numgeom.score(agreement, rows, near, power=2).value == agreement(*map(on_numbers, (rows, near)), power=2)
+    card = ConvergenceSpec(name="gap", summary="of means", target=lambda a, b: 1.0, direction="lower_is_closer")
+    assert numgeom.score(card, rows, near).direction == "lower_is_closer"
+    with pytest.raises(NumgeomError, match="numgeom list metrics"):
+        numgeom.score(3, rows, near)  # type: ignore[arg-type]
+
+
+def on_numbers(rows: Any) -> Representation:
+    return Representation(rows, np.arange(len(rows)))
 
 
 def test_score_on_plain_arrays_is_what_the_engine_computes(plugin_dir: Path) -> None:

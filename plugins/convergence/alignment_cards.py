@@ -192,7 +192,6 @@ def _columns() -> list[ConvergenceSpec]:
             reference=LI,
             range=(-1.0, 1.0),
             invariant_to=COLUMNS,
-            saturates=True,
         ),
         ConvergenceSpec(
             name="correlation_match_soft",
@@ -201,7 +200,6 @@ def _columns() -> list[ConvergenceSpec]:
             reference=f"{LI}; Khosla & Williams 2024, arXiv:2311.09466",
             range=(-1.0, 1.0),
             invariant_to=COLUMNS,
-            saturates=True,
         ),
         ConvergenceSpec(
             name="rowwise_cosine",
