@@ -11,7 +11,7 @@ import numpy as np
 from numgeom.catalog import Choice
 from numgeom.draws import Drawn
 from numgeom.jobs import Job
-from numgeom.outcome import Outcome, failure, pack
+from numgeom.outcome import Outcome, caveats, failure, pack
 from numgeom.pairs import Scored, calibrated_pairs, draw_part, enter_intervals, leave_out_part, score_group
 from numgeom.plan import Cell
 from numgeom.representation import Representation
@@ -150,11 +150,17 @@ class Comparison:
 
 
 def reduce_rows(space: Choice[ReducerSpec], rep: Representation, seed: int) -> Representation | Outcome:
-    """The coordinates in which models are compared, or why there are none."""
+    """The coordinates in which models are compared, with what the fit warned of, or why there are none."""
+    # One fit with one seed stands for a space that another seed would draw otherwise.
+    codes = [] if space.spec.deterministic else ["W-SEED"]
     try:
-        return replace(reduce(space, rep, seed), origin=None)
+        with caveats(codes):
+            found = reduce(space, rep, seed)
     except Exception as error:
         return failure(error, space.plugin)
+    # The fitted transformer, and the way to another seed, stay behind: they do not travel between processes.
+    made = {key: found.provenance[key] for key in ("reducer", "seed")}
+    return replace(found, origin=None, provenance={**made, "warnings": codes})
 
 
 def space_jobs(comparisons: Sequence[Comparison]) -> list[Job]:

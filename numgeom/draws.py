@@ -109,6 +109,7 @@ def enter(outcome: Outcome, null: Choice[NullSpec], found: Found, null_value: fl
         # The score stands in the rows of the other nulls; this row says why its null is missing.
         outcome.value, outcome.status, outcome.reason = None, found.status, f"null {null.label}: {found.reason}"
         outcome.lo = outcome.hi = None
+        outcome.warnings += found.warnings
         return
     outcome.hold_against(found, null_value, draws)
     if null.spec.warning and not passes(found.p, found.excess):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from numgeom.calibrate import Calibration
-from numgeom.errors import Incompatible, MeasurementWarning, NumgeomError
+from numgeom.errors import WARNING_CODES, Incompatible, MeasurementWarning, NumgeomError
 
 
 @dataclass(slots=True)
@@ -98,11 +99,17 @@ def finite(value: float) -> float | None:
 def failure(error: BaseException, plugin: str = "") -> Outcome:
     """The row of a measurement that raised: ``skipped`` where it does not apply, ``error`` otherwise."""
     if isinstance(error, Incompatible):
-        return Outcome(status="skipped", reason=one_line(str(error)))
+        return refused("skipped", str(error))
     if isinstance(error, NumgeomError):
-        return Outcome(status="error", reason=one_line(str(error)))
+        return refused("error", str(error))
     owner = f" (in plugin {plugin!r})" if plugin else ""
     return Outcome(status="error", reason=one_line(f"{type(error).__name__}: {error}{owner}"))
+
+
+def refused(status: str, reason: str) -> Outcome:
+    """The row of what was not measured; codes that the reason names are among its warnings."""
+    codes = [code for code in WARNING_CODES if re.search(rf"\b{code}\b", reason)]
+    return Outcome(status=status, reason=one_line(reason), warnings=codes)
 
 
 def one_line(text: str) -> str:

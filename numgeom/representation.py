@@ -104,6 +104,12 @@ class Representation:
         return int(self.matrix.shape[1])
 
     @property
+    def has_zero_rows(self) -> bool:
+        """Whether several rows are all zeros, as of tokens that were never trained; one alone may be an origin."""
+        suspects = self.matrix[self.matrix[:, 0] == 0.0] if self.d else self.matrix
+        return int(np.count_nonzero(~suspects.any(axis=1))) > 1
+
+    @property
     def is_contiguous(self) -> bool:
         """Whether the numbers are a run of consecutive integers."""
         return self.n == 0 or int(self.numbers[-1] - self.numbers[0]) == self.n - 1

@@ -67,6 +67,9 @@ class Scorer:
                 raise
             if rep.workspace.duplicate_rows:
                 codes.append("W-DUP")
+            if rep.has_zero_rows:
+                codes.append("W-UNTRAINED")
+            codes += rep.provenance.get("warnings", ())
             self._codes[index] = codes
             if self._tight:
                 rep.workspace.drop()

@@ -15,7 +15,8 @@ from numgeom.errors import WARNING_CODES as GIST
 from numgeom.errors import NumgeomError, UnknownName
 
 OF_A_NULL = ("null", "draws", "null_value", "null_mean", "null_sd", "excess", "z", "p", "q", "calibrated")
-POOLED = "W-POOLED"
+# Both sides share what they are made of, pieces of numbers or the numbers themselves, and no null takes that away.
+SHARED = ("W-POOLED", "W-LABEL-LEAK")
 # Columns of a score beside its value, where some pair of a table has them.
 BESIDE = ("lo", "hi")
 DIRECTION = {"higher_is_closer": "higher is closer", "lower_is_closer": "lower is closer"}
@@ -239,9 +240,8 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
     statuses = sorted({str(status) for status in pair["status"]} - {"ok"})
     row["verdict"] = _verdict(pair, nulls) if len(scored) else ", ".join(statuses)
     row["warnings"] = _codes(pair)
-    if POOLED in row["warnings"].split():
-        # The pieces are shared by construction, and no null takes that away.
-        row["verdict"] = f"none: {POOLED}"
+    for code in set(SHARED) & set(row["warnings"].split()):
+        row["verdict"] = f"none: {code}"
     return row
 
 

@@ -122,3 +122,47 @@ def test_another_written_form_than_asked_for_is_told(tmp_path: Path) -> None:
         models, metrics="cka_linear_debiased", numbers="0..39@space", nulls="row_permutation", draws=19, cache=False
     ).frame
     assert frame["warnings"].str.contains("W-TOKENFORM").all()
+
+
+def test_what_the_fit_of_a_space_warns_of_stands_in_its_pairs_and_nowhere_else(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setenv("NUMGEOM_CACHE", str(tmp_path))
+    models = ["a=synthetic:iid?d=64&seed=1", "b=synthetic:iid?d=64&seed=2"]
+    options = {"numbers": "0..59", "nulls": "row_permutation", "draws": 19, "metrics": "cka_linear_debiased"}
+    study = numgeom.compare(models, reducers="none,pls,tsne", jobs=2, **options)  # type: ignore[arg-type]
+    again = numgeom.compare(models, reducers="none,pls,tsne", jobs=1, **options)  # type: ignore[arg-type]
+    assert not [one for one in recwarn if issubclass(one.category, numgeom.MeasurementWarning)]
+    pairs = study.frame[study.frame["kind"] == "convergence"]
+    told = {name: set("; ".join(part["warnings"]).split("; ")) for name, part in pairs.groupby("reducer")}
+    assert "W-LABEL-LEAK" in told["pls"]
+    assert "W-SEED" in told["tsne"]
+    assert not told["none"] & {"W-LABEL-LEAK", "W-SEED"}
+    assert "W-SEED" not in told["pls"]
+    pd.testing.assert_frame_equal(study.frame, again.frame)
+    # The numbers are in both sides of a supervised space: nothing is found there.
+    spaces = [table for table in study.tables() if table.kind == "convergence" and "pls" in table.title]
+    assert [table.frame["verdict"].item() for table in spaces] == ["none: W-LABEL-LEAK"]
+
+
+def test_rows_of_zeros_look_untrained(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    whole = rng.standard_normal((40, 12))
+    gone = whole.copy()
+    gone[[7, 9]] = 0.0
+    models = [saved(tmp_path, "whole", whole), saved(tmp_path, "gone", gone)]
+    frame = numgeom.compare(models, metrics="mutual_knn_cosine", nulls="none", cache=False).frame
+    assert "W-UNTRAINED" in frame["warnings"].item()
+    whole[:, 0] = 0.0
+    assert not numgeom.Representation(whole, np.arange(40)).has_zero_rows
+
+
+def test_codes_that_a_refusal_names_are_among_the_warnings(tmp_path: Path) -> None:
+    models = ["a=synthetic:walk?d=20&seed=1", "b=synthetic:walk?d=20&seed=2"]
+    frame = numgeom.compare(
+        models, numbers="0..20,30..60", metrics="spectrum_iou,cka_linear", nulls="phase_randomisation", draws=19,
+        cache=False,
+    ).frame  # fmt: skip
+    refused = frame[frame["reason"].str.contains("W-GAPS")]
+    assert len(refused) == 2
+    assert refused["warnings"].str.contains("W-GAPS").all()
