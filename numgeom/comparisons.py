@@ -15,7 +15,7 @@ from numgeom.outcome import Outcome, caveats, failure, pack
 from numgeom.pairs import Scored, calibrated_pairs, draw_part, enter_intervals, leave_out_part, score_group
 from numgeom.plan import Cell
 from numgeom.representation import Representation
-from numgeom.scorer import Pair
+from numgeom.scorer import Pair, codes_of
 from numgeom.singles import reduce
 from numgeom.specs import ConvergenceSpec, NullSpec, ReducerSpec
 
@@ -146,18 +146,25 @@ class Comparison:
             self._left -= set(mine)
 
     def _refusal(self, pair: Pair) -> Outcome:
-        return next(self._refused[side] for side in pair if side in self._refused)
+        """The reason of the first side without a space, with the codes of both."""
+        first = next(self._refused[side] for side in pair if side in self._refused)
+        codes = [self._refused[i].warnings if i in self._refused else codes_of(self.reps[i]) for i in pair]
+        return replace(first, warnings=[code for side in codes for code in side])
 
 
 def reduce_rows(space: Choice[ReducerSpec], rep: Representation, seed: int) -> Representation | Outcome:
     """The coordinates in which models are compared, with what the fit warned of, or why there are none."""
-    # One fit with one seed stands for a space that another seed would draw otherwise.
-    codes = [] if space.spec.deterministic else ["W-SEED"]
+    codes = codes_of(rep)
     try:
         with caveats(codes):
             found = reduce(space, rep, seed)
     except Exception as error:
-        return failure(error, space.plugin)
+        problem = failure(error, space.plugin)
+        problem.warnings += codes
+        return problem
+    if not space.spec.deterministic:
+        # One fit with one seed stands for a space that another seed would draw otherwise.
+        codes.append("W-SEED")
     # The fitted transformer, and the way to another seed, stay behind: they do not travel between processes.
     made = {key: found.provenance[key] for key in ("reducer", "seed")}
     return replace(found, origin=None, provenance={**made, "warnings": codes})

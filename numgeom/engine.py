@@ -29,8 +29,8 @@ from numgeom.shape_jobs import hand_over, shape_jobs
 from numgeom.singles import OBSERVED, Measured, Reduction, measure_beside, probe, reduce_and_judge
 from numgeom.store import Store, digest
 
-# Bumped when the way in which scores are held against nulls changes; part of every cache key.
-ENGINE_VERSION = 5
+# Bumped when the way in which scores are held against nulls, or the codes of a row, change; part of every cache key.
+ENGINE_VERSION = 6
 FEWEST_SHARED = 4
 
 Progress = Callable[[str, int, int], None]

@@ -103,7 +103,7 @@ def failure(error: BaseException, plugin: str = "") -> Outcome:
     if isinstance(error, NumgeomError):
         return refused("error", str(error))
     owner = f" (in plugin {plugin!r})" if plugin else ""
-    return Outcome(status="error", reason=one_line(f"{type(error).__name__}: {error}{owner}"))
+    return refused("error", f"{type(error).__name__}: {error}{owner}")
 
 
 def refused(status: str, reason: str) -> Outcome:

@@ -67,10 +67,7 @@ class Scorer:
                 raise
             if rep.workspace.duplicate_rows:
                 codes.append("W-DUP")
-            if rep.has_zero_rows:
-                codes.append("W-UNTRAINED")
-            codes += rep.provenance.get("warnings", ())
-            self._codes[index] = codes
+            self._codes[index] = [*codes, *codes_of(rep)]
             if self._tight:
                 rep.workspace.drop()
         return self._states[index]
@@ -115,7 +112,9 @@ class Scorer:
                     f"{self.choice.plugin!r} declares; type: numgeom check {self.spec.name}"
                 )
         except Exception as error:
-            return failure(error, self.choice.plugin)
+            problem = failure(error, self.choice.plugin)
+            problem.warnings += [*codes, *codes_of(a), *codes_of(b)]
+            return problem
         codes += [code for i in pair for code in self._codes[i]]
         if self.spec.saturates and a.n - 1 <= max(a.d, b.d):
             codes.append("W-N-LT-D")
@@ -129,6 +128,13 @@ class Scorer:
             raise NumgeomError(f"{self.choice.label} gave the moments {moments} of its null.")
         least = least_permutation_p(self.reps[pair[0]].n)
         return calibrate_moments(observed, moments, least, direction=self.spec.direction, best=self.spec.best)
+
+
+def codes_of(rep: Representation) -> list[str]:
+    """Warning codes of the rows themselves, whichever metric sees them: of their fit, and of rows that are zeros."""
+    # Before the chain: centred rows of zeros are zeros no more.
+    zeros = (rep.origin or rep).has_zero_rows
+    return [*rep.provenance.get("warnings", ()), *(["W-UNTRAINED"] if zeros else [])]
 
 
 def calibrated(choice: Choice[ConvergenceSpec], observed: float, values: F64) -> Calibration:

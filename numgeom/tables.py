@@ -240,8 +240,9 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
     statuses = sorted({str(status) for status in pair["status"]} - {"ok"})
     row["verdict"] = _verdict(pair, nulls) if len(scored) else ", ".join(statuses)
     row["warnings"] = _codes(pair)
-    for code in set(SHARED) & set(row["warnings"].split()):
-        row["verdict"] = f"none: {code}"
+    shared = [code for code in SHARED if code in row["warnings"].split()]
+    if shared and len(scored):
+        row["verdict"] = f"none: {shared[0]}"
     return row
 
 

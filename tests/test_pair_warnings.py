@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 import numgeom
+from numgeom.outcome import failure
 
 FAMILIES = """
 schema = 1
@@ -166,3 +167,40 @@ def test_codes_that_a_refusal_names_are_among_the_warnings(tmp_path: Path) -> No
     refused = frame[frame["reason"].str.contains("W-GAPS")]
     assert len(refused) == 2
     assert refused["warnings"].str.contains("W-GAPS").all()
+
+
+def test_rows_of_zeros_look_untrained_in_every_space_and_after_the_chain(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    gone = rng.standard_normal((40, 12))
+    gone[[7, 9]] = 0.0
+    models = [saved(tmp_path, "whole", rng.standard_normal((40, 12))), saved(tmp_path, "gone", gone)]
+    options = {"metrics": "mutual_knn_cosine", "nulls": "none", "cache": False}
+    spaces = numgeom.compare(models, reducers="none,pca", **options).frame  # type: ignore[arg-type]
+    pairs = spaces[spaces["kind"] == "convergence"]
+    assert sorted(pairs["reducer"]) == ["none", "pca"]
+    assert pairs["warnings"].str.contains("W-UNTRAINED").all()
+    centred = numgeom.compare(models, preprocess="center", **options).frame  # type: ignore[arg-type]
+    assert "W-UNTRAINED" in centred["warnings"].item()
+
+
+def test_what_the_fit_warned_of_stands_beside_a_refusal_too(tmp_path: Path) -> None:
+    rng = np.random.default_rng(4)
+    models = [saved(tmp_path, name, rng.standard_normal((60, 12))) for name in "ab"]
+    models.append(saved(tmp_path, "flat", np.ones((60, 12))))
+    frame = numgeom.compare(
+        models, metrics="cka_band_low,cka_linear", nulls="none", reducers="pls,lda", draws=19, cache=False
+    ).frame
+    pairs = frame[frame["kind"] == "convergence"]
+    short = pairs[pairs["reason"].str.contains("needs at least 100")]
+    assert set(short["reducer"]) == {"pls", "lda"}
+    # The rows of the third model do not vary and have no space; those of the other side were fitted.
+    refused = pairs[pairs[["model_a", "model_b"]].isin(["flat"]).any(axis=1)]
+    assert len(refused) == 8
+    assert (refused["status"] != "ok").all()
+    assert pairs["warnings"].str.contains("W-LABEL-LEAK").all()
+
+
+def test_codes_that_a_foreign_exception_names_are_kept() -> None:
+    assert failure(ValueError("the numbers have gaps (W-GAPS)"), "theirs").warnings == ["W-GAPS"]
+    assert failure(numgeom.Incompatible("W-N-LT-D"), "theirs").warnings == ["W-N-LT-D"]
+    assert failure(ValueError("W-GAPSY"), "theirs").warnings == []
