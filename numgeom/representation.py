@@ -104,10 +104,15 @@ class Representation:
         return int(self.matrix.shape[1])
 
     @property
+    def zero_rows(self) -> int:
+        """How many rows are all zeros."""
+        suspects = self.matrix[self.matrix[:, 0] == 0.0] if self.d else self.matrix
+        return int(np.count_nonzero(~suspects.any(axis=1)))
+
+    @property
     def has_zero_rows(self) -> bool:
         """Whether several rows are all zeros, as of tokens that were never trained; one alone may be an origin."""
-        suspects = self.matrix[self.matrix[:, 0] == 0.0] if self.d else self.matrix
-        return int(np.count_nonzero(~suspects.any(axis=1))) > 1
+        return self.zero_rows > 1
 
     @property
     def is_contiguous(self) -> bool:

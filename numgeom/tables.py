@@ -223,27 +223,33 @@ def square_table(frame: pd.DataFrame, metric: str, *, column: str = "value", nul
 
 def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
     first = pair.iloc[0]
-    scored = pair["value"].dropna()
+    value = _first(pair["value"])
     row: dict[str, Any] = {
         "a": first["a"],
         "b": first["b"],
         "n": first["n"],
-        "value": scored.iloc[0] if len(scored) else np.nan,
-        **{name: pair[name].dropna().iloc[0] if pair[name].notna().any() else np.nan for name in BESIDE},
+        "value": value,
+        **{name: _first(pair[name]) for name in BESIDE},
     }
     for _, held in pair.iterrows():
         if held["null"]:
-            if held["null_value"] != held["value"] and np.isfinite(_number(held["null_value"]) or np.nan):
+            if pd.notna(held["null_value"]) and held["null_value"] != held["value"]:
                 # What is held against this null is not the score, but that of a residual.
                 row[f"{held['null']} value"] = held["null_value"]
             row.update({f"{held['null']} {name}": held[name] for name in ("excess", "z", "p")})
     statuses = sorted({str(status) for status in pair["status"]} - {"ok"})
-    row["verdict"] = _verdict(pair, nulls) if len(scored) else ", ".join(statuses)
+    row["verdict"] = _verdict(pair, nulls) if pd.notna(value) else ", ".join(statuses)
     row["warnings"] = _codes(pair)
     shared = [code for code in SHARED if code in row["warnings"].split()]
-    if shared and len(scored):
+    if shared and pd.notna(value):
         row["verdict"] = f"none: {shared[0]}"
     return row
+
+
+def _first(column: pd.Series) -> Any:
+    """The first value of a column that is not missing."""
+    present = column.dropna()
+    return present.iloc[0] if len(present) else np.nan
 
 
 def _verdict(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> str:

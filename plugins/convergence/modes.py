@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from numgeom import Representation
 from numgeom.targets import same_basis
-from numgeom_plugins.nulls.order_basis import product_weighted
+from numgeom_plugins.nulls.order_basis import product_weighted, turned
 
 F64 = npt.NDArray[np.float64]
 T = TypeVar("T")
@@ -110,10 +110,7 @@ def gram_in(view: Modes, other: Modes) -> F64:
     if turn is None:
         turn = view.basis.T @ other.basis
         return np.asarray(turn.T @ mode_gram(view) @ turn, dtype=np.float64)
-    gram, k = mode_gram(view).copy(), len(turn)
-    gram[:k] = turn.T @ gram[:k]
-    gram[:, :k] = gram[:, :k] @ turn
-    return gram
+    return turned(mode_gram(view).copy(), turn)
 
 
 def kept(view: Modes, other: Modes, key: str, derive: Callable[[], T]) -> T:

@@ -94,47 +94,7 @@ class RankKNN(_Ranked):
         return np.asarray(np.einsum("irs,rs->i", same, weights) / best[same.sum(axis=(1, 2))], dtype=np.float64)
 
 
-class LCSKNN(_Ranked):
-    """Mean length of the longest common subsequence of the neighbour lists by inner product, over k, in [0, 1].
-
-    platonic-rep returns the length itself, ``lcs_knn_length_inner_product``. Invariant to rotation and isotropic scale.
-
-    Parameters
-    ----------
-    k : int
-        Neighbours of a row, from 1 to n - 1.
-
-    References
-    ----------
-    Huh, Cheung, Wang & Isola 2024, arXiv:2405.07987 (code).
-
-    Examples
-    --------
-    >>> rows = np.random.default_rng(0).standard_normal((6, 3))
-    >>> metric = LCSKNN(k=2)
-    >>> state = metric.prepare(Representation(rows, np.arange(6)))
-    >>> metric.score(state, state)
-    1.0
-    """
-
-    name = "lcs_knn_inner_product"
-
-    def closeness(self, rep: Representation) -> tuple[F64, F64]:
-        """Inner products of the raw rows."""
-        return inner_products(rep)
-
-    def agreement(self, same: npt.NDArray[np.bool_]) -> F64:
-        """Length of the longest common subsequence over k."""
-        n, k, _ = same.shape
-        longest = np.zeros((k + 1, k + 1, n), dtype=np.int64)
-        for r in range(k):
-            for s in range(k):
-                skipped = np.maximum(longest[r, s + 1], longest[r + 1, s])
-                longest[r + 1, s + 1] = np.where(same[:, r, s], longest[r, s] + 1, skipped)
-        return np.asarray(longest[k, k] / k, dtype=np.float64)
-
-
-class LCSLength(LCSKNN):
+class LCSLength(_Ranked):
     """Mean length of the longest common subsequence of the neighbour lists by inner product, in [0, k].
 
     As platonic-rep gives it; over k it is ``lcs_knn_inner_product``. Invariant to rotation and isotropic scale.
@@ -159,9 +119,49 @@ class LCSLength(LCSKNN):
 
     name = "lcs_knn_length_inner_product"
 
+    def closeness(self, rep: Representation) -> tuple[F64, F64]:
+        """Inner products of the raw rows."""
+        return inner_products(rep)
+
     def agreement(self, same: npt.NDArray[np.bool_]) -> F64:
         """Length of the longest common subsequence."""
-        return super().agreement(same) * self.k
+        n, k, _ = same.shape
+        longest = np.zeros((k + 1, k + 1, n), dtype=np.int64)
+        for r in range(k):
+            for s in range(k):
+                skipped = np.maximum(longest[r, s + 1], longest[r + 1, s])
+                longest[r + 1, s + 1] = np.where(same[:, r, s], longest[r, s] + 1, skipped)
+        return np.asarray(longest[k, k], dtype=np.float64)
+
+
+class LCSKNN(LCSLength):
+    """Mean length of the longest common subsequence of the neighbour lists by inner product, over k, in [0, 1].
+
+    platonic-rep returns the length itself, ``lcs_knn_length_inner_product``. Invariant to rotation and isotropic scale.
+
+    Parameters
+    ----------
+    k : int
+        Neighbours of a row, from 1 to n - 1.
+
+    References
+    ----------
+    Huh, Cheung, Wang & Isola 2024, arXiv:2405.07987 (code).
+
+    Examples
+    --------
+    >>> rows = np.random.default_rng(0).standard_normal((6, 3))
+    >>> metric = LCSKNN(k=2)
+    >>> state = metric.prepare(Representation(rows, np.arange(6)))
+    >>> metric.score(state, state)
+    1.0
+    """
+
+    name = "lcs_knn_inner_product"
+
+    def agreement(self, same: npt.NDArray[np.bool_]) -> F64:
+        """Length of the longest common subsequence over k."""
+        return super().agreement(same) / self.k
 
 
 class EditKNN(LCSKNN):

@@ -66,7 +66,7 @@ def isotropy(rep: Representation) -> dict[str, float]:
             f"isotropy: {rep.n} rows of width {rep.d} lie on a line whatever they are; give at least 3 numbers of a "
             "model that is wider than 1."
         )
-    zero = int(np.count_nonzero(~np.any(rep.matrix, axis=1)))
+    zero = rep.zero_rows
     near = int(np.tril(work.cosines > NEAR, -1).any(axis=1).sum())
     if work.mean_share > ANISOTROPIC:
         text = f"the mean vector holds {work.mean_share:.0%} of the energy: raw cosines are high whatever the rows are"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from numgeom_plugins.nulls.order_basis import WALK, basis_turn, order_basis
+from numgeom_plugins.nulls.order_basis import WALK, basis_turn, order_basis, turned
 
 F64 = npt.NDArray[np.float64]
 
@@ -107,7 +107,7 @@ def gram_by_cosines(gram: F64, numbers: tuple[int, ...], length: float) -> F64:
     signs = _signs(numbers)
     found *= signs
     found *= signs[:, None]
-    return _turned(found, numbers, length)
+    return _of_length(found, numbers, length)
 
 
 def weighted_by_cosines(weights: F64, numbers: tuple[int, ...], length: float) -> F64:
@@ -146,17 +146,12 @@ def weighted_by_cosines(weights: F64, numbers: tuple[int, ...], length: float) -
     )
     found *= signs
     found *= signs[:, None]
-    return _turned(found, numbers, length)
+    return _of_length(found, numbers, length)
 
 
-def _turned(matrix: F64, numbers: tuple[int, ...], length: float) -> F64:
+def _of_length(matrix: F64, numbers: tuple[int, ...], length: float) -> F64:
     """A matrix of the modes of a walk in those of a stationary curve, in place."""
-    if length != WALK:
-        turn = basis_turn(numbers, "n", length)
-        k = len(turn)
-        matrix[:k] = turn.T @ matrix[:k]
-        matrix[:, :k] = matrix[:, :k] @ turn
-    return matrix
+    return matrix if length == WALK else turned(matrix, basis_turn(numbers, "n", length))
 
 
 def _signs(numbers: tuple[int, ...]) -> F64:

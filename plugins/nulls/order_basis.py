@@ -158,6 +158,20 @@ def turn_between(numbers: tuple[int, ...], name: str, one: float, other: float) 
     return np.asarray(turn, dtype=np.float64)
 
 
+def turned(matrix: F64, turn: F64) -> F64:
+    """A symmetric matrix of modes, ``(m, m)``, with the first k of them turned, in place; ``turn`` is ``(k, k)``.
+
+    Examples
+    --------
+    >>> turned(np.diag([1.0, 2.0, 3.0]), np.array([[0.0, 1.0], [1.0, 0.0]])).diagonal().tolist()
+    [2.0, 1.0, 3.0]
+    """
+    k = len(turn)
+    matrix[:k] = turn.T @ matrix[:k]
+    matrix[:, :k] = matrix[:, :k] @ turn
+    return matrix
+
+
 def _turns(kernels: F64) -> F64:
     """Eigenvectors by falling eigenvalue, the largest entry of each positive."""
     modes = kernels.shape[-1]

@@ -264,7 +264,7 @@ def mode_gram(rep: Representation, name: str, q: int, length: float = WALK) -> F
     """
 
     def derive() -> F64:
-        residual_modes(rep, name, q, length)
+        _require_modes(rep, q)
         work = rep.workspace
         gram = np.zeros((1, 1))
         if rep.d > rep.n and work.energy > 0.0:
@@ -332,6 +332,12 @@ def residual_modes(rep: Representation, name: str, q: int, length: float = WALK)
     Incompatible
         If fewer than 8 modes are left.
     """
+    _require_modes(rep, q)
+    return order_basis(_numbers(rep), name, length)[:, q:]
+
+
+def _require_modes(rep: Representation, q: int) -> None:
+    """Refuse numbers of which too few modes are left beyond the first ``q``."""
     least = q + 1 + FEWEST
     if rep.n < least:
         room = rep.n - 1 - FEWEST
@@ -344,7 +350,6 @@ def residual_modes(rep: Representation, name: str, q: int, length: float = WALK)
             f"order modes with q={q} need at least {least} numbers ({FEWEST} modes must be left); these are {rep.n}; "
             f"{remedy}."
         )
-    return order_basis(_numbers(rep), name, length)[:, q:]
 
 
 def _numbers(rep: Representation) -> tuple[int, ...]:
