@@ -11,8 +11,8 @@ import numpy as np
 from numgeom.calibrate import Calibration, of_largest_p, passes
 from numgeom.catalog import Choice
 from numgeom.flips import Views, flip, flips, flips_signs, views_of
-from numgeom.outcome import Outcome, failure
-from numgeom.scorer import F64, Pair, Scorer, calibrated, prepared
+from numgeom.outcome import Outcome, caveats, failure
+from numgeom.scorer import F64, Pair, Scorer, calibrated
 from numgeom.seeds import generator, generators
 from numgeom.specs import ConvergenceSpec, NullSpec
 from numgeom.targets import NullView, draw_permutations
@@ -71,7 +71,9 @@ def draw(scorer: Scorer, null: Choice[NullSpec], scores: Mapping[Pair, float], s
     seed : int
     """
     try:
-        return (_permute if null.spec.permutes_rows else _replace_sides)(scorer, null, scores, some, seed)
+        # Caveats of a draw are those of the rows themselves, and stand in their rows already.
+        with caveats([]):
+            return (_permute if null.spec.permutes_rows else _replace_sides)(scorer, null, scores, some, seed)
     except Exception as error:
         return Drawn(failed={pair: failure(error, null.plugin) for pair in scores})
 
@@ -137,7 +139,7 @@ def _permute(scorer: Scorer, null: Choice[NullSpec], scores: Mapping[Pair, float
         found.values = {pair: np.empty((1, len(orders))) for pair in scores}
         for k, order in enumerate(orders):
             shuffled = {
-                b: prepared(scorer, scorer.reps[b].with_matrix(scorer.reps[b].matrix[order]))
+                b: scorer.metric.prepare(scorer.reps[b].with_matrix(scorer.reps[b].matrix[order]))
                 for b in sorted({pair[1] for pair in scores})
             }
             for a, b in scores:
@@ -199,7 +201,7 @@ def _redraw(
     states: dict[int, Any] = {}
     for i, view in at.items():
         try:
-            states[i] = prepared(scorer, view.observed)
+            states[i] = metric.prepare(view.observed)
         except Exception as error:
             problems[i] = error
     sides = {pair: np.empty((2, len(some))) for pair in pairs if views.problem(pair) is None}
@@ -209,7 +211,7 @@ def _redraw(
             for k, draw_number in enumerate(some):
                 # Seeding by draw alone makes a pair's null the same whichever other models are in the study.
                 rng = generator(seed, null.label + at[i].name, at[i].observed.numbers, draw_number)
-                drawn = prepared(scorer, at[i].draw(rng))
+                drawn = metric.prepare(at[i].draw(rng))
                 for a, b in mine:
                     if i == a:
                         sides[a, b][0, k] = metric.score(drawn, states[b])

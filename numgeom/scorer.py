@@ -151,12 +151,6 @@ def calibrated(choice: Choice[ConvergenceSpec], observed: float, values: F64) ->
     return calibrate(observed, values, direction=choice.spec.direction, best=choice.spec.best)
 
 
-def prepared(scorer: Scorer, rep: Representation) -> Any:
-    """The state of a surrogate; its caveats are those of the rows themselves and are not repeated."""
-    with caveats([]):
-        return scorer.metric.prepare(rep)
-
-
 def narrow(rep: Representation, spec: ConvergenceSpec) -> Representation:
     """An (n, n) representation with the same inner products, where the metric sees nothing else.
 

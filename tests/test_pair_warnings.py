@@ -204,3 +204,11 @@ def test_codes_that_a_foreign_exception_names_are_kept() -> None:
     assert failure(ValueError("the numbers have gaps (W-GAPS)"), "theirs").warnings == ["W-GAPS"]
     assert failure(numgeom.Incompatible("W-N-LT-D"), "theirs").warnings == ["W-N-LT-D"]
     assert failure(ValueError("W-GAPSY"), "theirs").warnings == []
+
+
+@pytest.mark.parametrize("null", ["row_permutation", "iid_gaussian", "order_modes"])
+def test_draws_repeat_no_caveat_on_the_screen(null: str, recwarn: pytest.WarningsRecorder) -> None:
+    models = ["a=synthetic:walk?d=40&seed=1", "b=synthetic:walk?d=40&seed=2"]
+    frame = numgeom.compare(models, numbers="0..59", metrics="cca_mean", nulls=null, draws=19, cache=False).frame
+    assert "W-N-LT-D" in frame["warnings"].item()
+    assert not [one for one in recwarn if issubclass(one.category, numgeom.MeasurementWarning)]
