@@ -19,6 +19,7 @@ OF_A_NULL = ("null", "draws", "null_value", "null_mean", "null_sd", "excess", "z
 SHARED = ("W-POOLED", "W-LABEL-LEAK")
 # Columns of a score beside its value, where some pair of a table has them.
 BESIDE = ("lo", "hi")
+INTERVAL = "lo, hi: 95 % interval of the value, from blocks of numbers left out in turn (jackknife)."
 DIRECTION = {"higher_is_closer": "higher is closer", "lower_is_closer": "lower is closer"}
 
 
@@ -141,7 +142,7 @@ def convergence_tables(part: pd.DataFrame, numbers: str, nulls: Mapping[str, Any
         space = "" if reducer in ("", "none") else f" on {reducer}"
         space += "" if chain in ("", "none") else f" after {chain}"
         rows = pd.DataFrame([_pair_row(pair, nulls) for _, pair in _grouped(group, ["a", "b"])])
-        rows = rows.drop(columns=[name for name in BESIDE if rows[name].isna().all()])
+        rows = rows.drop(columns=_hollow(rows))
         direction = DIRECTION.get(str(group["direction"].iloc[0]), "")
         title = f"{metric}{space}, numbers {numbers} ({direction})"
         notes = _legend(group, nulls)
@@ -151,7 +152,7 @@ def convergence_tables(part: pd.DataFrame, numbers: str, nulls: Mapping[str, Any
                 "convergence",
                 title,
                 rows,
-                notes,
+                (*notes, INTERVAL) if set(BESIDE) <= set(rows) else notes,
             )
         )
         found.append(
@@ -233,9 +234,7 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
     }
     for _, held in pair.iterrows():
         if held["null"]:
-            if pd.notna(held["null_value"]) and held["null_value"] != held["value"]:
-                # What is held against this null is not the score, but that of a residual.
-                row[f"{held['null']} value"] = held["null_value"]
+            row[f"{held['null']} value"] = held["null_value"]
             row.update({f"{held['null']} {name}": held[name] for name in ("excess", "z", "p")})
     statuses = sorted({str(status) for status in pair["status"]} - {"ok"})
     row["verdict"] = _verdict(pair, nulls) if pd.notna(value) else ", ".join(statuses)
@@ -244,6 +243,13 @@ def _pair_row(pair: pd.DataFrame, nulls: Mapping[str, Any]) -> dict[str, Any]:
     if shared and pd.notna(value):
         row["verdict"] = f"none: {shared[0]}"
     return row
+
+
+def _hollow(rows: pd.DataFrame) -> list[str]:
+    """Columns that say nothing: no interval anywhere, or what a null compares, where that is the score itself."""
+    none = [name for name in BESIDE if rows[name].isna().all()]
+    held = [str(name) for name in rows if str(name).endswith(" value")]
+    return none + [name for name in held if (rows[name].isna() | (rows[name] == rows["value"])).all()]
 
 
 def _first(column: pd.Series) -> Any:
@@ -375,8 +381,6 @@ def _legend(group: pd.DataFrame, nulls: Mapping[str, Any]) -> tuple[str, ...]:
         drawn = group[group["null"] != ""].groupby("null", sort=False)["draws"].max()
         notes += [f"Draws: {', '.join(f'{name} {count}' for name, count in drawn.items())}."] if len(drawn) else []
     if group["kind"].iloc[0] == "convergence":
-        if group["lo"].notna().any():
-            notes.append("lo, hi: 95 % interval of the value, from blocks of numbers left out in turn (jackknife).")
         for name, of_null in group[group["p"].notna()].groupby("null", sort=False):
             counts = of_null["draws"][of_null["draws"] > 0]
             if 0 < len(counts) < len(of_null):

@@ -395,6 +395,18 @@ def test_a_killed_run_resumes_where_it_was(plugin_dir: Path, tmp_path: Path) -> 
     pd.testing.assert_frame_equal(study.frame, fresh.frame)
 
 
+def test_what_a_null_compares_stands_before_its_excess_whichever_pair_comes_first() -> None:
+    models = ["a=rows:/no/such.npz", "b=synthetic:walk?d=9&seed=1", "c=synthetic:walk?d=9&seed=2"]
+    study = numgeom.compare(models, numbers="0..59", metrics="cka_linear_debiased", draws=19, cache=False)
+    table = next(one.frame for one in study.tables() if one.kind == "convergence")
+    assert list(table["verdict"])[:2] == ["error", "error"]
+    assert list(table)[:6] == ["a", "b", "n", "value", "lo", "hi"]
+    # Shuffled numbers are held against the score itself, which is not said twice.
+    beside = [f"row_permutation {name}" for name in ("excess", "z", "p")]
+    beside += [f"order_modes {name}" for name in ("value", "excess", "z", "p")]
+    assert list(table)[6:] == [*beside, "verdict", "warnings"]
+
+
 def test_a_plain_function_is_scored_beside_any_null() -> None:
     def agreement(a: Representation, b: Representation, power: int = 1) -> float:
         return float(np.corrcoef(a.workspace.gram.ravel() ** power, b.workspace.gram.ravel() ** power)[0, 1])

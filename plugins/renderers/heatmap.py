@@ -79,7 +79,8 @@ def heatmap(table: Table, path: Path, alpha: float = 0.05, dpi: int = 150) -> No
     size = float(np.interp(most, [2, 6, 12, 20], [11, 9.5, 8, 6.5]))
     below = _legend(frame, alpha) + list(table.notes)
     width = len(panels) * (wide + 1.1) + margin + 0.3
-    lines = [line for note in below for line in textwrap.wrap(note, int(width * 13))]
+    # An empty line keeps slanted names off the first note.
+    lines = ["", *(line for note in below for line in textwrap.wrap(note, int(width * 13)))] if below else []
     above = 1.3 if grid.upwards else 0.75 * margin + 0.7
     with picture(path, width, high + above + 0.17 * len(lines), dpi) as figure:
         axes = figure.subplots(1, len(panels), squeeze=False)[0]
